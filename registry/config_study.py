@@ -1,0 +1,103 @@
+"""The [study] section of the configuration, read into the protocol and checked as a whole."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from registry.domain.instruments import INSTRUMENTS
+from registry.domain.study import (
+    BEFORE,
+    EntryRule,
+    Grouping,
+    Ladder,
+    Study,
+    Timepoint,
+    known_instruments,
+    problems_of,
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BeforeSection(_Section):
+    """How long before an operation the form before it counts."""
+
+    opens_days_before: int = 60
+
+
+class TimepointSection(_Section):
+    """One follow-up timepoint and its window."""
+
+    code: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,9}$")
+    months: int
+    opens_days_before: int
+    closes_days_after: int
+
+
+class RemindersSection(_Section):
+    """When mails go out."""
+
+    email_days: tuple[int, ...]
+    before_every_days: int
+
+
+class EntrySection(_Section):
+    """The usual filter of a cohort."""
+
+    item: str
+    at_least: int
+
+
+class GroupingSection(_Section):
+    """By what patients are compared."""
+
+    code: str
+    groups: tuple[str, ...]
+    labels: Mapping[str, Mapping[str, str]]
+
+
+class StudySection(_Section):
+    """The whole protocol."""
+
+    instrument: str
+    items: tuple[str, ...] = Field(min_length=1)
+    before: BeforeSection = BeforeSection()
+    timepoints: tuple[TimepointSection, ...] = Field(min_length=1)
+    reminders: RemindersSection
+    entry: EntrySection
+    groupings: tuple[GroupingSection, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "StudySection":
+        problems = self._unknown_names() or list(problems_of(self.protocol))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _unknown_names(self) -> list[str]:
+        if self.instrument not in INSTRUMENTS:
+            return [f"study.instrument: {self.instrument!r} is not known; known are {known_instruments()}"]
+        known = [item.code for item in INSTRUMENTS[self.instrument].items]
+        return [
+            f"study.items: {code!r} is not an item of the instrument; its items are {', '.join(known)}"
+            for code in self.items
+            if code not in known
+        ]
+
+    @cached_property
+    def protocol(self) -> Study:
+        """The section as the domain knows it."""
+        instrument = INSTRUMENTS[self.instrument]
+        before = Timepoint(BEFORE, 0, self.before.opens_days_before, 0)
+        after = (Timepoint(t.code, t.months, t.opens_days_before, t.closes_days_after) for t in self.timepoints)
+        return Study(
+            instrument=instrument,
+            items=tuple(instrument.item(code) for code in self.items),
+            timepoints=(before, *after),
+            ladder=Ladder(self.reminders.email_days, self.reminders.before_every_days),
+            entry_rule=EntryRule(self.entry.item, self.entry.at_least),
+            groupings=tuple(Grouping(g.code, g.groups, g.labels) for g in self.groupings),
+        )

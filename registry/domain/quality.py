@@ -1,0 +1,54 @@
+"""Rules that find impossible values; each problem is a field and a sentence."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from registry.domain.calendar import add_months
+from registry.domain.vocabularies import OperationState
+
+OLDEST_AGE = 120
+FURTHEST_PLAN_MONTHS = 24
+
+Problem = tuple[str, str]
+
+
+def problems_of_birth(birth_year: int | None, born_on: date | None, *, today: date) -> Iterator[Problem]:
+    """A year of birth that nobody living has, or a date of birth in another year."""
+    if birth_year is not None and not today.year - OLDEST_AGE <= birth_year <= today.year:
+        yield "birth_year", f"Enter a year from {today.year - OLDEST_AGE} to {today.year}"
+    if born_on is not None and birth_year is not None and born_on.year != birth_year:
+        yield "born_on", f"The date of birth is not in {birth_year}; correct one of the two"
+    if born_on is not None and born_on > today:
+        yield "born_on", "The date of birth is in the future"
+
+
+def problems_of_operation(
+    *,
+    state: OperationState,
+    planned_on: date | None,
+    operated_on: date | None,
+    birth_year: int,
+    today: date,
+) -> Iterator[Problem]:
+    """A state without its day, a day before birth, a performed operation in the future, a plan years away."""
+    if state == OperationState.PERFORMED and operated_on is None:
+        yield "operated_on", "Enter the day of the operation"
+    if state == OperationState.PLANNED and planned_on is None:
+        yield "planned_on", "Enter the day for which the operation is planned"
+    if state != OperationState.PERFORMED and operated_on is not None:
+        yield "operated_on", "Only a performed operation has a day of operation"
+    for field, day in (("planned_on", planned_on), ("operated_on", operated_on)):
+        if day is not None and day.year < birth_year:
+            yield field, f"This day is before the patient was born ({birth_year})"
+    if operated_on is not None and operated_on > today:
+        yield "operated_on", "This day is in the future; record the operation as planned"
+    if planned_on is not None and planned_on > add_months(today, FURTHEST_PLAN_MONTHS):
+        yield "planned_on", f"This day is more than {FURTHEST_PLAN_MONTHS} months ahead"
+
+
+def problems_of_day(field: str, day: date | None, *, earliest: date | None, today: date) -> Iterator[Problem]:
+    """A day in the future, or before the day on which it could first happen."""
+    if day is not None and day > today:
+        yield field, "This day is in the future"
+    if day is not None and earliest is not None and day < earliest:
+        yield field, f"This day is before {earliest.isoformat()}"

@@ -1,0 +1,80 @@
+"""The closed lists of the registry; a member's value is what the database stores."""
+
+from enum import StrEnum
+
+
+class Sex(StrEnum):
+    """Sex as recorded by the hospital."""
+
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class OperationState(StrEnum):
+    """Where an operation stands; only a performed one starts follow-ups."""
+
+    PLANNED = "planned"
+    PERFORMED = "performed"
+    POSTPONED = "postponed"
+    CANCELLED = "cancelled"
+
+
+class Region(StrEnum):
+    """The part of the spine that is operated on."""
+
+    CERVICAL = "cervical"
+    THORACIC = "thoracic"
+    LUMBAR = "lumbar"
+    OTHER = "other"
+
+
+class LumbarDisease(StrEnum):
+    """The groups of the lumbar disease classification."""
+
+    WITHOUT = "without"
+    WITH = "with"
+    UNKNOWN = "unknown"
+
+
+class Evidence(StrEnum):
+    """What a classification rests on."""
+
+    MRI = "mri"
+    CT = "ct"
+    RADIOGRAPH = "radiograph"
+    CLINICAL = "clinical"
+    QUESTIONNAIRE = "questionnaire"
+    RECORDS = "records"
+    NOT_STATED = "not_stated"
+
+
+class StaffRole(StrEnum):
+    """What a member of staff may do."""
+
+    CLINICIAN = "clinician"
+    COORDINATOR = "coordinator"
+
+
+LUMBAR_DISEASE = "lumbar_disease"
+UNKNOWN_GROUP = "unknown"
+
+# The procedure as staff choose it, with the region that goes with it.
+PROCEDURES: dict[str, tuple[str, Region]] = {
+    "laminoplasty": ("Cervical laminoplasty", Region.CERVICAL),
+    "cervical_laminectomy": ("Cervical laminectomy", Region.CERVICAL),
+    "acdf": ("Anterior cervical discectomy and fusion", Region.CERVICAL),
+    "cervical_disc_replacement": ("Cervical disc replacement", Region.CERVICAL),
+    "posterior_cervical_fusion": ("Posterior cervical fusion", Region.CERVICAL),
+    "thoracic_decompression": ("Thoracic decompression", Region.THORACIC),
+    "lumbar_decompression": ("Lumbar decompression", Region.LUMBAR),
+    "lumbar_discectomy": ("Lumbar discectomy", Region.LUMBAR),
+    "lumbar_fusion": ("Lumbar fusion", Region.LUMBAR),
+    "other": ("Other", Region.OTHER),
+}
+
+
+def region_of(procedure: str) -> Region:
+    """The region of a procedure; `other` for one that is not in the list."""
+    return PROCEDURES[procedure][1] if procedure in PROCEDURES else Region.OTHER

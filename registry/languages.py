@@ -1,0 +1,58 @@
+"""The two languages of the registry: catalogues of strings, and dates as people write them."""
+
+from datetime import date, datetime
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from babel.dates import format_date, format_time
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+LANGUAGES = ("en", "ja")
+SOURCE_LANGUAGE = "en"
+TRANSLATIONS = Path(__file__).parent / "translations"
+
+_LONG_DAY = {"en": "EEEE d MMMM y", "ja": "y年M月d日（E）"}
+_SHORT_DAY = {"en": "d MMMM", "ja": "M月d日"}
+_WEEK_DAY = {"en": "EEEE d MMMM", "ja": "M月d日（E）"}
+_MONTH = {"en": "MMMM y", "ja": "y年M月"}
+
+
+@cache
+def translations(language: str) -> NullTranslations:
+    """The catalogue of a language, compiled in memory from its .po file, so that no stale build of it can be served."""
+    path = TRANSLATIONS / language / "LC_MESSAGES" / "messages.po"
+    if language == SOURCE_LANGUAGE:
+        return NullTranslations()
+    compiled = BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def long_day(day: date, language: str) -> str:
+    """A day with its weekday and year: "Friday 12 June 2026", "2026年6月12日（金）"."""
+    return format_date(day, _LONG_DAY[language], locale=language)
+
+
+def week_day(day: date, language: str) -> str:
+    """A day with its weekday: "Friday 12 June", "6月12日（金）"."""
+    return format_date(day, _WEEK_DAY[language], locale=language)
+
+
+def short_day(day: date, language: str) -> str:
+    """A day of this year: "12 June", "6月12日"."""
+    return format_date(day, _SHORT_DAY[language], locale=language)
+
+
+def month(day: date, language: str) -> str:
+    """The month of a day: "June 2026", "2026年6月"."""
+    return format_date(day, _MONTH[language], locale=language)
+
+
+def moment(local: datetime, language: str) -> str:
+    """A day and a time of day, in the zone that the instant carries."""
+    return f"{long_day(local.date(), language)} {format_time(local, 'HH:mm', locale=language)}"

@@ -1,0 +1,82 @@
+"""The registry's secret keys: kept in a file outside the database, the newest first, older ones still honoured."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from itsdangerous import URLSafeSerializer
+
+from registry.domain.errors import RegistryError
+
+_KEY_BYTES = 32
+
+
+class KeysUnusable(RegistryError):
+    """The key file cannot be used."""
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """The secret keys, newest first."""
+
+    keys: tuple[bytes, ...]
+
+    @property
+    def current_id(self) -> str:
+        """Which key new tokens are made with."""
+        return _key_id(self.keys[0])
+
+    def derive(self, purpose: str, key_id: str) -> bytes | None:
+        """The key for one purpose under a key id; None when that key was taken out of the file."""
+        key = next((key for key in self.keys if _key_id(key) == key_id), None)
+        return _for_purpose(key, purpose) if key else None
+
+    def derive_current(self, purpose: str) -> bytes:
+        """The newest key for one purpose."""
+        return _for_purpose(self.keys[0], purpose)
+
+    def signer(self, purpose: str) -> URLSafeSerializer:
+        """Signs with the newest key and accepts every key of the file, without an expiry."""
+        oldest_first = [_for_purpose(key, purpose) for key in reversed(self.keys)]
+        return URLSafeSerializer(oldest_first, salt=purpose)
+
+
+def load_keys(path: Path) -> KeyRing:
+    """Read the key file; make it, readable by its owner alone, when there is none."""
+    if not path.exists():
+        _create(path)
+    try:
+        keys = tuple(bytes.fromhex(line) for line in path.read_text().split())
+    except (OSError, ValueError) as error:
+        raise KeysUnusable(f"security.key_file: {path} cannot be read as keys: {error}") from None
+    if not keys or any(len(key) < _KEY_BYTES for key in keys):
+        raise KeysUnusable(f"security.key_file: {path} must hold keys of {_KEY_BYTES} bytes in hexadecimal, one a line")
+    return KeyRing(keys)
+
+
+def _create(path: Path) -> None:
+    """Write a new key under another name and link it into place: two processes that start at once share one key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _for_purpose(key: bytes, purpose: str) -> bytes:
+    return hmac.digest(key, purpose.encode(), hashlib.sha256)
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"key id" + key).hexdigest()[:16]
