@@ -1,0 +1,1 @@
+"""Mails: as data, as bytes, and on their way."""

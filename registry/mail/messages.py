@@ -1,0 +1,154 @@
+"""A mail as data before it is sent: the words come from one text template, and the HTML part is made from the text."""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from registry import languages
+from registry.config import TEMPLATES, MailSettings, SiteSettings
+from registry.domain.errors import RegistryError
+from registry.domain.ladder import MailKind
+from registry.domain.vocabularies import Sex
+from registry.mail.policy import POLICY
+
+# Anything that a header could be split at, turned around with, or smuggled through an encoded word.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|=\?")
+
+
+class UnsafeHeader(RegistryError):
+    """A value for a mail header holds characters that could change the mail."""
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Whom a mail is written to."""
+
+    email: str
+    family_name: str
+    given_name: str
+    sex: Sex
+    language: str
+
+
+@dataclass(frozen=True)
+class Reminder:
+    """Everything that a mail asking for a form says."""
+
+    kind: MailKind
+    addressee: Addressee
+    site: SiteSettings
+    form_url: str
+    stop_url: str
+    closes_on: date
+    n_items: int
+    first_written_on: date | None
+    is_demo: bool
+
+
+def follow_up_reminder(reminder: Reminder, *, settings: MailSettings, message_id: str, now: datetime) -> EmailMessage:
+    """The mail that asks a patient for a form: text first, the same words as HTML, and the headers to stop it."""
+    subject, text = _words(reminder)
+    language = reminder.addressee.language
+    message = EmailMessage(policy=POLICY)
+    message["Subject"] = _safe(subject)
+    message["From"] = _sender(reminder.site, settings.sender, language)
+    message["To"] = _safe(reminder.addressee.email)
+    message["Reply-To"] = _safe(settings.reply_to or settings.sender)
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = _safe(message_id)
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = language
+    message["List-Unsubscribe"] = _safe(
+        f"<{reminder.stop_url}/one-click>, <mailto:{settings.reply_to or settings.sender}>"
+    )
+    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(text)
+    message.add_alternative(_html(reminder, subject, text), subtype="html")
+    return message
+
+
+def _words(reminder: Reminder) -> tuple[str, str]:
+    """The subject (the first line of the template) and the text of a mail."""
+    language = reminder.addressee.language
+    template = _environment().get_template(f"email/follow_up_reminder.{language}.txt")
+    rendered = template.render(
+        kind=reminder.kind,
+        greeting=_greeting(reminder.addressee),
+        hospital=reminder.site.name[language],
+        signatory=reminder.site.signatory[language],
+        phone=reminder.site.phone,
+        phone_hours=reminder.site.phone_hours[language],
+        address=reminder.site.address[language],
+        reminder=reminder,
+        **_days(reminder),
+    )
+    subject, _, text = rendered.partition("\n")
+    return subject, text.strip("\n") + "\n"
+
+
+def _days(reminder: Reminder) -> dict[str, str]:
+    language, closes_on = reminder.addressee.language, reminder.closes_on
+    first = reminder.first_written_on
+    return {
+        "closing_day": languages.long_day(closes_on, language)
+        if language == "en"
+        else languages.week_day(closes_on, language),
+        "closing_short": languages.short_day(closes_on, language),
+        "first_day": languages.short_day(first, language) if first else "",
+    }
+
+
+def _greeting(addressee: Addressee) -> str:
+    if addressee.language == "ja":
+        return f"{addressee.family_name} 様"
+    title = {Sex.FEMALE: "Ms", Sex.MALE: "Mr"}.get(addressee.sex, addressee.given_name)
+    return f"Dear {title} {addressee.family_name},".replace("  ", " ")
+
+
+def _html(reminder: Reminder, subject: str, text: str) -> str:
+    """The text part as HTML: blocks become paragraphs, the form's address a button above the bare address."""
+    letter, _, signature = text.partition("\n----------------------------------------\n")
+    return (
+        _environment()
+        .get_template("email/letter.html")
+        .render(
+            language=reminder.addressee.language,
+            subject=subject,
+            letter=_blocks(letter),
+            signature=_blocks(signature),
+            form_url=reminder.form_url,
+            stop_url=reminder.stop_url,
+        )
+    )
+
+
+def _blocks(text: str) -> list[list[str]]:
+    return [block.splitlines() for block in text.strip().split("\n\n")]
+
+
+def _sender(site: SiteSettings, address: str, language: str) -> Address:
+    desk = {"en": "follow-up desk", "ja": "経過確認係"}[language]
+    return Address(display_name=_safe(f"{site.name[language]} {desk}"), addr_spec=_safe(address))
+
+
+def _safe(value: str) -> str:
+    if _UNSAFE.search(value):
+        raise UnsafeHeader("a mail header would hold control characters or an encoded word")
+    return value
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(enabled_extensions=["html"], default=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,1 @@
+"""Rows: how they are kept, and the questions asked of them."""

@@ -1,0 +1,89 @@
+"""What is expected of a patient, and what the patient sent."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from registry.domain.instruments import Mode
+from registry.storage.models.base import one_of
+
+
+class FollowUp(SQLModel, table=True):
+    """One expected contact: an operation at a timepoint, with its window as dates."""
+
+    __tablename__ = "follow_up"
+    __table_args__ = (
+        UniqueConstraint("operation_id", "timepoint"),
+        CheckConstraint("opens_on <= due_on AND due_on <= closes_on", name="window_in_order"),
+        Index("ix__follow_up__patient_id", "patient_id"),
+        Index("ix__follow_up__due_on", "due_on"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    patient_id: int = Field(foreign_key="patient.id")
+    operation_id: int = Field(foreign_key="operation.id")
+    timepoint: str = Field(max_length=10)
+    opens_on: date
+    due_on: date
+    closes_on: date
+    declined_on: date | None = None
+
+
+class Assessment(SQLModel, table=True):
+    """The answers of one patient at one follow-up; begun by the first saved answer."""
+
+    __tablename__ = "assessment"
+    __table_args__ = (
+        CheckConstraint("language IN ('en', 'ja')", name="language_known"),
+        Index("ix__assessment__patient_id", "patient_id"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    follow_up_id: int = Field(foreign_key="follow_up.id", unique=True)
+    patient_id: int = Field(foreign_key="patient.id")
+    reference: str = Field(max_length=12, unique=True)
+    """What the receipt shows; it opens nothing."""
+    language: str = Field(max_length=2)
+    started_at: datetime
+    submitted_at: datetime | None = None
+
+
+class Answer(SQLModel, table=True):
+    """One version of the answer to one item; a correction is a new version and the earlier ones stay."""
+
+    __tablename__ = "answer"
+    __table_args__ = (
+        UniqueConstraint("assessment_id", "item", "version"),
+        CheckConstraint("score BETWEEN 0 AND 100", name="score_in_range"),
+        CheckConstraint("(score IS NULL) = is_skipped", name="skipped_has_no_score"),
+        CheckConstraint("version >= 1", name="version_counts_from_one"),
+        Index(
+            "uq__answer__current",
+            "assessment_id",
+            "item",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    assessment_id: int = Field(foreign_key="assessment.id")
+    item: str = Field(max_length=20)
+    version: int
+    score: int | None = None
+    is_skipped: bool = False
+    mode: Mode | None = one_of(Mode, "mode_known", default=None, nullable=True)
+    """How the score was given; none for a skipped question."""
+    instrument_version: str = Field(max_length=60)
+    language: str = Field(max_length=2)
+    answered_on: date
+    """The day in the site's time zone; reports tell by it which window the answer belongs to."""
+    recorded_at: datetime
+    superseded_at: datetime | None = None
+    line_px: int | None = None
+    viewport_px: int | None = None
+    pixel_ratio: float | None = None
+    ms_to_first_mark: int | None = None
+    n_changes: int | None = None

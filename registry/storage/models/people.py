@@ -1,0 +1,71 @@
+"""Sites, patients, how to reach them, and their taking part."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from registry.domain.vocabularies import Sex
+from registry.storage.models.base import one_of
+
+
+class Site(SQLModel, table=True):
+    """A hospital; how it is named and reached stands in the configuration."""
+
+    __tablename__ = "site"
+
+    id: int = Field(default=None, primary_key=True)
+    code: str = Field(max_length=20, unique=True)
+
+
+class Patient(SQLModel, table=True):
+    """A person under a study ID, without anything that names or reaches them."""
+
+    __tablename__ = "patient"
+    __table_args__ = (
+        UniqueConstraint("site_id", "study_id"),
+        CheckConstraint("birth_year BETWEEN 1880 AND 2200", name="birth_year_plausible"),
+        CheckConstraint("language IN ('en', 'ja')", name="language_known"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    public_id: str = Field(max_length=26, unique=True)
+    """What stands in addresses: it tells nothing, and cannot be guessed from another."""
+    site_id: int = Field(foreign_key="site.id")
+    study_id: str = Field(max_length=40)
+    sex: Sex = one_of(Sex, "sex_known")
+    birth_year: int
+    born_on: date | None = None
+    language: str = Field(max_length=2)
+    died_on: date | None = None
+    created_at: datetime
+
+
+class Contact(SQLModel, table=True):
+    """How a patient is named and reached; apart from everything clinical."""
+
+    __tablename__ = "contact"
+    __table_args__ = (Index("ix__contact__email", "email"),)
+
+    patient_id: int = Field(primary_key=True, foreign_key="patient.id")
+    family_name: str = Field(max_length=200)
+    given_name: str = Field(default="", max_length=200)
+    kana: str = Field(default="", max_length=200)
+    email: str | None = Field(default=None, max_length=320)
+    phone: str = Field(default="", max_length=40)
+    emails_stopped_at: datetime | None = None
+
+
+class Enrolment(SQLModel, table=True):
+    """A patient's taking part."""
+
+    __tablename__ = "enrolment"
+    __table_args__ = (
+        CheckConstraint("withdrawn_on IS NULL OR withdrawn_on >= enrolled_on", name="withdrawn_after_enrolled"),
+    )
+
+    patient_id: int = Field(primary_key=True, foreign_key="patient.id")
+    enrolled_on: date
+    withdrawn_on: date | None = None
+    is_imported: bool = False
+    """Whether the patient came by import, whose past timepoints never send anything."""

@@ -1,0 +1,171 @@
+"""The outbox: rows are claimed before anything is sent, and marked by whoever still holds the claim."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
+from sqlmodel import Session
+
+from registry.storage.models import (
+    Assessment,
+    Contact,
+    Enrolment,
+    FollowUp,
+    Operation,
+    Patient,
+    Reminder,
+    ReminderState,
+)
+from registry.storage.models.base import table_of
+
+_assessment = table_of(Assessment).c
+_contact = table_of(Contact).c
+_enrolment = table_of(Enrolment).c
+_follow_up = table_of(FollowUp).c
+_operation = table_of(Operation).c
+_patient = table_of(Patient).c
+_reminder = table_of(Reminder).c
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row that this process may work on while it holds the fence."""
+
+    id: int
+    fence: int
+
+
+def claim_due(
+    session: Session, *, site_id: int, today: date, now: datetime, lease_ends_at: datetime, limit: int
+) -> list[Claim]:
+    """Claim up to `limit` mails of a site that are due; costs what is due, by two partial indexes."""
+    of_site = select(_patient.id).where(_patient.id == _reminder.patient_id, _patient.site_id == site_id)
+    due = (
+        select(_reminder.id)
+        .where(_is_due(today, now), of_site.exists())
+        .order_by(_reminder.due_on, _reminder.follow_up_id, _reminder.rung)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.execute(
+        update(Reminder)
+        .where(_reminder.id.in_(due))
+        .values(
+            state=ReminderState.CLAIMED,
+            fence=_reminder.fence + 1,
+            claimed_at=now,
+            next_attempt_at=lease_ends_at,
+        )
+        .returning(_reminder.id, _reminder.fence)
+    )
+    return [Claim(row.id, row.fence) for row in rows]
+
+
+def _is_due(today: date, now: datetime) -> ColumnElement[bool]:
+    """Planned for today or earlier, or waiting for an attempt whose time has come (or a lost claim)."""
+    # Written out, not bound: a partial index serves only a condition that the planner can read.
+    state = literal(ReminderState.PLANNED, _reminder.state.type, literal_execute=True)
+    planned = and_(_reminder.state == state, _reminder.due_on <= today)
+    waiting = and_(
+        _reminder.next_attempt_at <= now,
+        _reminder.state.in_([ReminderState.CLAIMED, ReminderState.DEFERRED, ReminderState.UNKNOWN]),
+    )
+    return or_(planned, waiting)
+
+
+def give_up_lost_sendings(session: Session, *, now: datetime, next_attempt_at: datetime) -> int:
+    """Rows whose sender died during SMTP: nobody knows whether the mail was accepted; the second is the last."""
+    lost = update(Reminder).where(_reminder.state == ReminderState.SENDING, _reminder.next_attempt_at <= now)
+    last = {"state": ReminderState.REJECTED, "next_attempt_at": None, "failure": "the sender stopped twice"}
+    again = {
+        "state": ReminderState.UNKNOWN,
+        "next_attempt_at": next_attempt_at,
+        "failed_at": now,
+        "failure": "the sender stopped",
+    }
+    session.execute(lost.where(_reminder.failed_at.is_not(None)).values(**last))
+    return int(session.execute(lost.values(**again)).rowcount)  # type: ignore[attr-defined]
+
+
+def mark(session: Session, claim: Claim, **values: object) -> bool:
+    """Write what became of a row; False when somebody else has claimed it since."""
+    statement = update(Reminder).where(_reminder.id == claim.id, _reminder.fence == claim.fence)
+    return bool(session.execute(statement.values(**values)).rowcount == 1)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class LadderFacts:
+    """A mail among the others of its follow-up."""
+
+    is_overtaken: bool
+    """Whether a later rung has come due meanwhile, as after an outage."""
+    first_sent_at: datetime | None
+    last_rung: int
+
+
+@dataclass(frozen=True)
+class DueMail:
+    """Everything that decides whether a claimed mail goes out, and what it says."""
+
+    reminder: Reminder
+    follow_up: FollowUp
+    operation: Operation
+    patient: Patient
+    contact: Contact
+    enrolment: Enrolment
+    has_answers: bool
+    is_submitted: bool
+    ladder: LadderFacts
+
+
+def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
+    """The facts of a claimed mail, read at the moment of sending; None when the claim was lost."""
+    found = session.execute(
+        select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, Assessment)
+        .join(FollowUp, _follow_up.id == _reminder.follow_up_id)
+        .join(Operation, _operation.id == _follow_up.operation_id)
+        .join(Patient, _patient.id == _reminder.patient_id)
+        .join(Contact, _contact.patient_id == _patient.id)
+        .join(Enrolment, _enrolment.patient_id == _patient.id)
+        .outerjoin(Assessment, _assessment.follow_up_id == _follow_up.id)
+        .where(_reminder.id == claim.id, _reminder.fence == claim.fence)
+    ).first()
+    if found is None:
+        return None
+    reminder, follow_up, operation, patient, contact, enrolment, assessment = found
+    return DueMail(
+        reminder,
+        follow_up,
+        operation,
+        patient,
+        contact,
+        enrolment,
+        has_answers=assessment is not None,
+        is_submitted=assessment is not None and assessment.submitted_at is not None,
+        ladder=_ladder_facts(session, reminder, today),
+    )
+
+
+def _ladder_facts(session: Session, reminder: Reminder, today: date) -> LadderFacts:
+    is_kept = _reminder.state != ReminderState.SKIPPED
+    later = and_(_reminder.rung > reminder.rung, _reminder.due_on <= today, is_kept)
+    row = session.execute(
+        select(
+            func.min(_reminder.sent_at).label("first_sent_at"),
+            func.max(_reminder.rung).label("last_rung"),
+            func.count().filter(later).label("n_later"),
+        ).where(_reminder.follow_up_id == reminder.follow_up_id)
+    ).one()
+    return LadderFacts(row.n_later > 0, row.first_sent_at, row.last_rung)
+
+
+def reminders_of_patient(session: Session, *, patient_id: int) -> Sequence[tuple[Reminder, FollowUp]]:
+    """Every mail of a patient, planned, sent or skipped, in order of time."""
+    rows = session.execute(
+        select(Reminder, FollowUp)
+        .join(FollowUp, _follow_up.id == _reminder.follow_up_id)
+        .where(_reminder.patient_id == patient_id)
+        .order_by(_reminder.due_on, _reminder.rung)
+    )
+    return [(row.Reminder, row.FollowUp) for row in rows]
