@@ -173,6 +173,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_base_url(self) -> "Settings":
+        if not self.demo.enabled and not self.web.base_url:
+            raise ValueError("web.base_url: give the address that patients reach; links in mails begin with it")
+        return self
+
+    @model_validator(mode="after")
     def _check_sites(self) -> "Settings":
         codes = [site.code for site in self.sites]
         for code in sorted({code for code in codes if codes.count(code) > 1}):

@@ -81,11 +81,13 @@ class StudySection(_Section):
         if self.instrument not in INSTRUMENTS:
             return [f"study.instrument: {self.instrument!r} is not known; known are {known_instruments()}"]
         known = [item.code for item in INSTRUMENTS[self.instrument].items]
-        return [
+        unknown = [
             f"study.items: {code!r} is not an item of the instrument; its items are {', '.join(known)}"
             for code in self.items
             if code not in known
         ]
+        twice = sorted({code for code in self.items if self.items.count(code) > 1})
+        return unknown + [f"study.items: {code!r} is there more than once" for code in twice]
 
     @cached_property
     def protocol(self) -> Study:

@@ -171,6 +171,9 @@ def _problems_of_reports(study: Study) -> Iterator[str]:
             yield f"study.groupings: {grouping.code} must name exactly two groups to compare"
         if UNKNOWN_GROUP in grouping.groups:
             yield f"study.groupings: {grouping.code} must not list unknown; it is always shown apart"
+        for language in ("en", "ja"):
+            if language not in grouping.labels:
+                yield f"study.groupings: {grouping.code} has no labels.{language}"
 
 
 def known_instruments() -> str:

@@ -63,13 +63,14 @@ def follow_up_reminder(reminder: Reminder, *, settings: MailSettings, message_id
     message["Date"] = format_datetime(now)
     message["Message-ID"] = _safe(message_id)
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = language
     message["List-Unsubscribe"] = _safe(
         f"<{reminder.stop_url}/one-click>, <mailto:{settings.reply_to or settings.sender}>"
     )
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(text)
     message.add_alternative(_html(reminder, subject, text), subtype="html")
+    # Setting the content removes every Content-* header, so this one comes last.
+    message["Content-Language"] = language
     return message
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import smtplib
 import ssl
+from email.errors import MessageError
 from email.message import EmailMessage
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +66,7 @@ class FolderTransport:
 
     def send(self, message: EmailMessage, *, recipient: str) -> None:
         """Write the mail beside its place and move it there, so that nobody reads half a mail."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9.-]", "", message["Message-ID"].partition("@")[0])
         draft = self.folder / f".{name}"
         with draft.open("wb") as file:
@@ -90,32 +91,35 @@ class SmtpTransport:
 
     def send(self, message: EmailMessage, *, recipient: str) -> None:
         """Send one mail to its one recipient; which stage fails decides what is known of it."""
+        content = _content(message)
         connection = self._connected()
         try:
             self._envelope(connection, recipient)
         except (smtplib.SMTPException, OSError) as error:
             self._close()
             raise TryLater(_reason(error)) from None
-        try:
-            code, reply = connection.data(message.as_bytes())
-        except smtplib.SMTPDataError as error:
+        except ValueError:
             self._close()
-            raise _refusal(error.smtp_code, error.smtp_error) from None
+            raise Refused("the address cannot be written in SMTP") from None
+        try:
+            connection.send(content)
+            answer = connection.getreply()
         except (smtplib.SMTPException, OSError) as error:
             self._close()
             raise OutcomeUnknown(_reason(error)) from None
-        if code != 250:
-            self._close()
-            raise _refusal(code, reply)
+        self._expect(2, answer)
 
     def _envelope(self, connection: smtplib.SMTP, recipient: str) -> None:
-        for code, reply in (
-            connection.mail(self.settings.sender),
-            connection.rcpt(recipient),
-        ):
-            if code // 100 != 2:
-                self._close()
-                raise _refusal(code, reply)
+        """Everything before the first byte of the mail: until here nothing can have been accepted."""
+        self._expect(2, connection.mail(self.settings.sender))
+        self._expect(2, connection.rcpt(recipient))
+        self._expect(3, connection.docmd("DATA"))
+
+    def _expect(self, kind: int, answer: tuple[int, bytes]) -> None:
+        code, reply = answer
+        if code // 100 != kind:
+            self._close()
+            raise _refusal(code, reply)
 
     def _connected(self) -> smtplib.SMTP:
         if self._connection is None:
@@ -142,14 +146,29 @@ def _connect(settings: MailSettings) -> smtplib.SMTP:
         )
     else:
         connection = smtplib.SMTP(settings.host, settings.port, timeout=CONNECT_TIMEOUT_SECONDS)
-    if settings.tls == "starttls":
-        connection.starttls(context=context)
-    connection.ehlo_or_helo_if_needed()
-    if settings.user:
-        connection.login(settings.user, settings.password)
+    try:
+        if settings.tls == "starttls":
+            connection.starttls(context=context)
+        connection.ehlo_or_helo_if_needed()
+        if settings.user:
+            connection.login(settings.user, settings.password)
+    except (smtplib.SMTPException, OSError):
+        connection.close()
+        raise
     if connection.sock is not None:
         connection.sock.settimeout(DATA_TIMEOUT_SECONDS)
     return connection
+
+
+def _content(message: EmailMessage) -> bytes:
+    """The mail as it goes over the line, with the end of the data; refused when it cannot be written at all."""
+    try:
+        written = message.as_bytes()
+    except (ValueError, MessageError):
+        raise Refused("the mail cannot be written") from None
+    ending = b"" if written.endswith(b"\r\n") else b"\r\n"
+    # A line that begins with a full stop gets a second one, which the server takes away again.
+    return re.sub(rb"^\.", b"..", written, flags=re.MULTILINE) + ending + b".\r\n"
 
 
 def _refusal(code: int, reply: bytes | str) -> MailFailure:

@@ -1,5 +1,6 @@
 """Connections and transactions: the rules that keep an answer once its receipt was shown."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -61,11 +62,17 @@ def _sqlite_engine(url: str) -> Engine:
     path = make_url(url).database
     if not path or path == ":memory:":
         raise DatabaseUnusable("database.url: name a file, such as sqlite:///data/registry.db")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=20)
+    _make_private(Path(path))
+    engine = create_engine(url, pool_size=20, hide_parameters=True)
     event.listen(engine, "connect", _apply_sqlite_rules)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, readable by its owner alone, before SQLite makes it readable by everybody."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _apply_sqlite_rules(connection: Any, _record: object) -> None:
@@ -90,6 +97,7 @@ def _postgresql_engine(url: str) -> Engine:
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
+        hide_parameters=True,
         pool_size=10,
         connect_args={"options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000"},
     )

@@ -182,3 +182,8 @@ def patient_behind_link(session: Session, *, public_id: str) -> LinkedPatient:
 def has_patients(session: Session) -> bool:
     """Whether anybody is enrolled at any site."""
     return session.execute(select(_patient.id).limit(1)).first() is not None
+
+
+def site_codes(session: Session) -> list[str]:
+    """The code of every site that has a row."""
+    return list(session.execute(select(_site.code).order_by(_site.code)).scalars())

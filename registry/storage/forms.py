@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from registry.domain.study import VisitWindow
@@ -62,40 +62,59 @@ class Form:
         return today > self.window.closes_on
 
 
-def form_behind(session: Session, *, public_id: str, lock: bool = False) -> Form | None:
-    """The form behind a link that still opens; two look-ups by key, whatever the size of the registry."""
-    statement = (
-        select(
-            _access_link.public_id,
-            _follow_up.patient_id,
-            _follow_up.id.label("follow_up_id"),
-            _site.code.label("site_code"),
-            _patient.language,
-            _follow_up.timepoint,
-            _follow_up.opens_on,
-            _follow_up.due_on,
-            _follow_up.closes_on,
-            _patient.died_on,
-            _enrolment.withdrawn_on,
-            _assessment.id.label("assessment_id"),
-            _assessment.reference,
-            _assessment.submitted_at,
-        )
-        .join(FollowUp, _follow_up.id == _access_link.follow_up_id)
-        .join(Patient, _patient.id == _follow_up.patient_id)
-        .join(Site, _site.id == _patient.site_id)
-        .join(Enrolment, _enrolment.patient_id == _patient.id)
-        .outerjoin(Assessment, _assessment.follow_up_id == _follow_up.id)
-        .where(
-            _access_link.public_id == public_id,
-            _access_link.purpose == LinkPurpose.FORM,
-            _access_link.revoked_at.is_(None),
-        )
+# Built once: putting a statement together costs more than running it.
+_OPEN_LINK = (
+    _access_link.public_id == bindparam("public_id"),
+    _access_link.purpose == LinkPurpose.FORM,
+    _access_link.revoked_at.is_(None),
+)
+_FORM = (
+    select(
+        _access_link.public_id,
+        _follow_up.patient_id,
+        _follow_up.id.label("follow_up_id"),
+        _site.code.label("site_code"),
+        _patient.language,
+        _follow_up.timepoint,
+        _follow_up.opens_on,
+        _follow_up.due_on,
+        _follow_up.closes_on,
+        _patient.died_on,
+        _enrolment.withdrawn_on,
+        _assessment.id.label("assessment_id"),
+        _assessment.reference,
+        _assessment.submitted_at,
     )
-    if lock:
-        # Two tabs of one patient wait for each other here; SQLite's write transaction does the same for all.
-        statement = statement.with_for_update(of=FollowUp)
-    row = session.execute(statement).first()
+    .join_from(table_of(AccessLink), table_of(FollowUp), _follow_up.id == _access_link.follow_up_id)
+    .join(table_of(Patient), _patient.id == _follow_up.patient_id)
+    .join(table_of(Site), _site.id == _patient.site_id)
+    .join(table_of(Enrolment), _enrolment.patient_id == _patient.id)
+    .outerjoin(table_of(Assessment), _assessment.follow_up_id == _follow_up.id)
+    .where(*_OPEN_LINK)
+)
+_LOCK = (
+    select(_follow_up.id)
+    .join_from(table_of(AccessLink), table_of(FollowUp), _follow_up.id == _access_link.follow_up_id)
+    .where(*_OPEN_LINK)
+    .with_for_update(of=table_of(FollowUp))
+)
+_ANSWERS = select(_answer.item, _answer.id, _answer.version, _answer.score, _answer.is_skipped, _answer.mode).where(
+    _answer.assessment_id == bindparam("assessment_id"), _answer.superseded_at.is_(None)
+)
+
+
+def lock_form(session: Session, *, public_id: str) -> None:
+    """Let two tabs of one patient wait for each other; SQLite's write transaction does so for everybody.
+
+    A statement of its own: what is read after it sees what the other tab has written.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(_LOCK, {"public_id": public_id})
+
+
+def form_behind(session: Session, *, public_id: str) -> Form | None:
+    """The form behind a link that still opens; two look-ups by key, whatever the size of the registry."""
+    row = session.execute(_FORM, {"public_id": public_id}).first()
     if row is None:
         return None
     return Form(
@@ -115,9 +134,5 @@ def form_behind(session: Session, *, public_id: str, lock: bool = False) -> Form
 
 
 def _answers(session: Session, assessment_id: int) -> dict[str, SavedAnswer]:
-    rows = session.execute(
-        select(_answer.item, _answer.id, _answer.version, _answer.score, _answer.is_skipped, _answer.mode).where(
-            _answer.assessment_id == assessment_id, _answer.superseded_at.is_(None)
-        )
-    )
+    rows = session.execute(_ANSWERS, {"assessment_id": assessment_id})
     return {row.item: SavedAnswer(row.id, row.version, row.score, row.is_skipped, row.mode) for row in rows}

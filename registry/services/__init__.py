@@ -1,0 +1,1 @@
+"""Use cases: what staff, patients, the scheduler and commands do, each in the transaction of its caller."""

@@ -1,0 +1,44 @@
+"""The audit trail: a row in the same transaction as the change it tells of."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import insert
+from sqlmodel import Session
+
+from registry.domain.actors import Actor
+from registry.storage.models import AuditEvent
+from registry.storage.models.base import table_of
+
+_INSERT = insert(table_of(AuditEvent))
+
+Detail = str | int | float | bool | date | StrEnum | None
+
+
+def record(
+    session: Session,
+    *,
+    action: str,
+    subject: str,
+    subject_id: int,
+    by: Actor,
+    now: datetime,
+    **details: Detail,
+) -> None:
+    """Write down who did what to which row; details are codes, dates and ids, never anything personal."""
+    session.execute(
+        _INSERT,
+        {
+            "at": now,
+            "actor_kind": by.kind,
+            "actor": by.reference,
+            "action": action,
+            "subject": subject,
+            "subject_id": subject_id,
+            "details": {name: _plain(value) for name, value in details.items()},
+        },
+    )
+
+
+def _plain(value: Detail) -> str | int | float | bool | None:
+    return value.isoformat() if isinstance(value, date) else value

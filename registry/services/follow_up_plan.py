@@ -1,0 +1,92 @@
+"""The plan of an operation: its follow-ups as dates, and the mails of each, as rows long before they are sent."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from sqlmodel import Session, col, select
+
+from registry.domain.ladder import Rung, SkipReason, rungs
+from registry.domain.schedule import planned_windows
+from registry.domain.study import Study, Timepoint, VisitWindow
+from registry.storage.models import Enrolment, FollowUp, Operation, Reminder, ReminderState
+
+_UNTOUCHED = (ReminderState.PLANNED, ReminderState.SKIPPED)
+
+
+def plan_follow_ups(session: Session, *, operation: Operation, enrolment: Enrolment, study: Study, today: date) -> None:
+    """Bring follow-ups and planned mails in line with the operation; what was sent stays as it is."""
+    windows = planned_windows(
+        study, state=operation.state, planned_on=operation.planned_on, operated_on=operation.operated_on
+    )
+    standing = {row.timepoint: row for row in _follow_ups_of(session, operation)}
+    for timepoint in study.timepoints:
+        follow_up = standing.get(timepoint.code)
+        window = windows.get(timepoint.code)
+        if window is None:
+            if follow_up is not None:
+                _drop_plan(session, follow_up)
+            continue
+        follow_up = follow_up or FollowUp(
+            patient_id=operation.patient_id,
+            operation_id=operation.id,
+            timepoint=timepoint.code,
+            **vars(window),
+        )
+        follow_up.opens_on, follow_up.due_on, follow_up.closes_on = (
+            window.opens_on,
+            window.due_on,
+            window.closes_on,
+        )
+        session.add(follow_up)
+        session.flush()
+        _plan_reminders(session, follow_up, _wanted(timepoint, window, study, enrolment), enrolment, today=today)
+
+
+def _follow_ups_of(session: Session, operation: Operation) -> Iterable[FollowUp]:
+    return session.exec(select(FollowUp).where(FollowUp.operation_id == operation.id)).all()
+
+
+def _wanted(timepoint: Timepoint, window: VisitWindow, study: Study, enrolment: Enrolment) -> tuple[Rung, ...]:
+    return rungs(timepoint, window, study.ladder, enrolled_on=enrolment.enrolled_on)
+
+
+def _plan_reminders(
+    session: Session, follow_up: FollowUp, wanted: tuple[Rung, ...], enrolment: Enrolment, *, today: date
+) -> None:
+    """One row a rung; rows that were never sent move with the plan, the others are history."""
+    standing = {row.rung: row for row in _reminders_of(session, follow_up)}
+    if _sends_nothing(follow_up, enrolment, today=today):
+        wanted = ()
+    for rung in wanted:
+        row = standing.pop(rung.number, None) or Reminder(
+            follow_up_id=follow_up.id, patient_id=follow_up.patient_id, rung=rung.number, due_on=rung.due_on
+        )
+        if row.state in _UNTOUCHED:
+            row.due_on, row.state, row.skip_reason = rung.due_on, ReminderState.PLANNED, None
+            session.add(row)
+    for row in standing.values():
+        _skip(session, row)
+    session.flush()
+
+
+def _sends_nothing(follow_up: FollowUp, enrolment: Enrolment, *, today: date) -> bool:
+    """Whether the follow-up lies in the past: it has closed, or it was due before its patient was imported."""
+    return follow_up.closes_on < today or (enrolment.is_imported and follow_up.due_on < today)
+
+
+def _drop_plan(session: Session, follow_up: FollowUp) -> None:
+    for row in _reminders_of(session, follow_up):
+        _skip(session, row, SkipReason.OPERATION_OFF)
+    session.flush()
+
+
+def _skip(session: Session, row: Reminder, reason: SkipReason = SkipReason.NOT_PLANNED) -> None:
+    if row.state == ReminderState.PLANNED:
+        row.state, row.skip_reason = ReminderState.SKIPPED, reason
+        session.add(row)
+
+
+def _reminders_of(session: Session, follow_up: FollowUp) -> Iterable[Reminder]:
+    return session.exec(
+        select(Reminder).where(Reminder.follow_up_id == follow_up.id).order_by(col(Reminder.rung))
+    ).all()

@@ -1,0 +1,108 @@
+"""Links in mails: the same link in every reminder, though only the hash of its token is stored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, select, update
+from sqlmodel import Session
+
+from registry.domain.actors import Actor
+from registry.domain.errors import Unknown
+from registry.security.keys import KeyRing
+from registry.security.tokens import is_token, link_token, random_id, token_hash
+from registry.services import audit
+from registry.storage.models import AccessLink, LinkPurpose
+from registry.storage.models.base import table_of
+
+_access_link = table_of(AccessLink).c
+
+
+@dataclass(frozen=True)
+class IssuedLink:
+    """A link with its token, as it is written into a mail."""
+
+    id: int
+    token: str
+
+
+@dataclass(frozen=True)
+class Issuing:
+    """What it takes to issue a link: the transaction, the keys, who acts, and when."""
+
+    session: Session
+    keys: KeyRing
+    by: Actor
+    now: datetime
+
+
+def form_link(issuing: Issuing, *, patient_id: int, follow_up_id: int) -> IssuedLink:
+    """The link to the form of a follow-up: the one that was issued before, or a new one."""
+    standing = _standing(issuing, _access_link.follow_up_id == follow_up_id)
+    return standing or _issue(issuing, LinkPurpose.FORM, patient_id, follow_up_id)
+
+
+def preferences_link(issuing: Issuing, *, patient_id: int) -> IssuedLink:
+    """The link to a patient's e-mail preferences: the one that was issued before, or a new one."""
+    of_patient = and_(_access_link.patient_id == patient_id, _access_link.purpose == LinkPurpose.PREFERENCES)
+    return _standing(issuing, of_patient) or _issue(issuing, LinkPurpose.PREFERENCES, patient_id, None)
+
+
+def open_link(session: Session, *, token: str, purpose: LinkPurpose) -> str:
+    """The public id behind a token; malformed, unknown and revoked ones look alike."""
+    if not is_token(token):
+        raise Unknown("no such link")
+    row = session.execute(
+        select(_access_link.public_id).where(
+            _access_link.token_hash == token_hash(token),
+            _access_link.purpose == purpose,
+            _access_link.revoked_at.is_(None),
+        )
+    ).first()
+    if row is None:
+        raise Unknown("no such link")
+    return str(row.public_id)
+
+
+def revoke_link(session: Session, *, link_id: int, by: Actor, now: datetime) -> None:
+    """Close a link for good; the next mail carries a new one."""
+    session.execute(update(AccessLink).where(_access_link.id == link_id).values(revoked_at=now))
+    audit.record(session, action="link_revoked", subject="access_link", subject_id=link_id, by=by, now=now)
+
+
+def _standing(issuing: Issuing, condition: ColumnElement[bool]) -> IssuedLink | None:
+    """The newest link that still opens and whose token can still be worked out."""
+    rows = issuing.session.execute(
+        select(_access_link.id, _access_link.public_id, _access_link.purpose, _access_link.key_id)
+        .where(condition, _access_link.revoked_at.is_(None))
+        .order_by(_access_link.id.desc())
+    )
+    for row in rows:
+        key = issuing.keys.derive(row.purpose, row.key_id)
+        if key is not None:
+            return IssuedLink(row.id, link_token(key, row.public_id))
+    return None
+
+
+def _issue(issuing: Issuing, purpose: LinkPurpose, patient_id: int, follow_up_id: int | None) -> IssuedLink:
+    public_id = random_id()
+    token = link_token(issuing.keys.derive_current(purpose), public_id)
+    link = AccessLink(
+        public_id=public_id,
+        purpose=purpose,
+        patient_id=patient_id,
+        follow_up_id=follow_up_id,
+        key_id=issuing.keys.current_id,
+        token_hash=token_hash(token),
+        issued_at=issuing.now,
+    )
+    issuing.session.add(link)
+    issuing.session.flush()
+    audit.record(
+        issuing.session,
+        action="link_issued",
+        subject="access_link",
+        subject_id=link.id,
+        by=issuing.by,
+        now=issuing.now,
+    )
+    return IssuedLink(link.id, token)
