@@ -1,0 +1,50 @@
+"""The scheduler: a clock that calls the services once a minute; what is due stands in the database."""
+
+import logging
+import signal
+from datetime import UTC, datetime
+from types import FrameType
+
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from registry.clock import Clock
+from registry.config import Settings
+from registry.mail.transport import transport_of
+from registry.security.keys import load_keys
+from registry.services.outbox import Dispatch, send_due_reminders
+from registry.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 60
+
+
+def run_scheduler(settings: Settings, *, clock: Clock) -> None:
+    """Send what is due now and every minute from now on, until told to stop."""
+    database = Database(settings.database.url)
+    keys = load_keys(settings.security.key_file)
+
+    def dispatch() -> None:
+        with transport_of(settings.mail) as transport:
+            outcomes = send_due_reminders(Dispatch(database, settings, keys, transport, clock()))
+        if outcomes:
+            logger.info("Reminders: %s", ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())))
+
+    # Late or missed ticks do no harm: whatever is due is found at the next one, so none is dropped and none doubled.
+    defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    scheduler = BlockingScheduler(timezone=UTC, job_defaults=defaults)
+    first = datetime.fromtimestamp(0, UTC)
+    scheduler.add_job(dispatch, "interval", seconds=TICK_SECONDS, next_run_time=first, id="dispatch reminders")
+    _stop_on_signals(scheduler)
+    try:
+        scheduler.start()
+    finally:
+        database.dispose()
+
+
+def _stop_on_signals(scheduler: BlockingScheduler) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        scheduler.shutdown(wait=False)
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, stop)

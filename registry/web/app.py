@@ -1,0 +1,69 @@
+"""The application: registers everything, decides nothing."""
+
+from typing import Any
+
+from flask import Flask, redirect, request, url_for
+from flask_wtf import CSRFProtect
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from werkzeug.wrappers import Response
+
+from registry.clock import Clock, clock_of
+from registry.config import TEMPLATES, Settings
+from registry.security.keys import load_keys
+from registry.storage.database import Database
+from registry.web import demo, rendering
+from registry.web.errors import register_errors
+from registry.web.patient import form, preferences
+from registry.web.security import protect
+from registry.web.staff import accounts, patients, reports
+from registry.web.state import State, attach, state
+
+
+class _Registry(Flask):
+    """Flask, but an unexpected error is logged by the name of its page: the address may hold a token."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log what went wrong, without the address."""
+        self.logger.error("Unexpected error in %s", request.endpoint, exc_info=exc_info)
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
+    """A registry that answers requests."""
+    app = _Registry(__name__, template_folder=str(TEMPLATES))
+    keys = load_keys(settings.security.key_file)
+    app.config.update(
+        SECRET_KEY=keys.derive_current("staff session"),
+        WTF_CSRF_TIME_LIMIT=None,
+        # The pages send no referrer, so there is none to compare; the token itself is compared.
+        WTF_CSRF_SSL_STRICT=False,
+    )
+    attach(app, State(settings, Database(settings.database.url), keys, clock or clock_of(settings)))
+    protect(app, settings)
+    rendering.prepare(app)
+    register_errors(app)
+    csrf = CSRFProtect(app)
+    for blueprint in (form.blueprint, preferences.blueprint):
+        # Patients have no session: the signed field of each form takes the place of the session's token.
+        csrf.exempt(blueprint)
+        app.register_blueprint(blueprint)
+    for blueprint in (accounts.blueprint, patients.blueprint, reports.blueprint, demo.blueprint):
+        app.register_blueprint(blueprint)
+    app.add_url_rule("/", view_func=home)
+    app.add_url_rule("/healthz", view_func=healthz)
+    return app
+
+
+def home() -> Response:
+    """Staff begin at their patients; patients come by a link."""
+    return redirect(url_for("patients.listed"), code=303)
+
+
+def healthz() -> tuple[dict[str, str], int]:
+    """Whether the registry can read its database."""
+    try:
+        with state().database.reading() as session:
+            session.execute(text("SELECT 1"))
+    except OperationalError:
+        return {"status": "the database cannot be read"}, 503
+    return {"status": "ok"}, 200

@@ -1,0 +1,65 @@
+"""Which error of the field becomes which page: decided here and nowhere else."""
+
+from flask import Flask, g, render_template, request
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
+
+from registry.config import SiteSettings
+from registry.domain.errors import InvalidInput, LinkClosed, Unknown
+from registry.languages import LANGUAGES, SOURCE_LANGUAGE
+from registry.web.patient.context import page
+from registry.web.state import state
+
+
+def register_errors(app: Flask) -> None:
+    """Turn errors into pages: plain words, the right status, a telephone number."""
+    app.register_error_handler(Unknown, _not_found)
+    app.register_error_handler(LinkClosed, _closed)
+    app.register_error_handler(InvalidInput, _invalid)
+    app.register_error_handler(HTTPException, _http)
+
+
+def _not_found(_: Exception) -> tuple[str, int]:
+    _guess_language()
+    return page("patient/unknown.html", _a_site()), 404
+
+
+def _closed(error: LinkClosed) -> tuple[str, int]:
+    return page("patient/closed.html", g.get("site") or _a_site(), closed_on=error.closed_on), 410
+
+
+def _invalid(error: InvalidInput) -> tuple[str, int]:
+    """A refusal that no form showed at its field."""
+    reasons = list(error.problems.values())
+    return render_template("errors/plain.html", title="This could not be saved", reasons=reasons), 422
+
+
+def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
+    if error.code is None or error.code < 400:
+        return error
+    if isinstance(error, SecurityError):
+        # Under a strange host no address of ours can be built, and no page of ours belongs there.
+        return error
+    if error.code == 404:
+        return _not_found(error)
+    title = "Something went wrong" if isinstance(error, InternalServerError) else error.name
+    reasons = [_PLAIN.get(error.code, "The page could not be shown. Go back and try again.")]
+    return render_template("errors/plain.html", title=title, reasons=reasons), error.code
+
+
+_PLAIN = {
+    400: "The request could not be understood. Go back, reload the page and try again.",
+    403: "You may not see this page.",
+    405: "This address does not take such a request.",
+    413: "What was sent is larger than any form of the registry.",
+    500: "Nothing was lost that had been saved. Please try again in a moment.",
+}
+
+
+def _guess_language() -> None:
+    if "language" not in g:
+        g.language = request.accept_languages.best_match(LANGUAGES) or SOURCE_LANGUAGE
+
+
+def _a_site() -> SiteSettings:
+    """With no patient known, the only telephone number that can be shown is that of the first site."""
+    return state().settings.sites[0]

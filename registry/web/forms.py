@@ -1,0 +1,189 @@
+"""Forms for staff: what may be typed, and the sentence at the field when it cannot be taken."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from email_validator import EmailNotValidError, validate_email
+from flask_wtf import FlaskForm
+from wtforms import Field, PasswordField, SelectField, StringField, ValidationError
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired, Length, Optional
+
+from registry.domain.vocabularies import PROCEDURES, Evidence, LumbarDisease, OperationState, Sex
+
+# Japanese carriers once gave out addresses with dots that today's rules refuse, and they still receive mail.
+_CARRIER_ADDRESS = re.compile(r"[A-Za-z0-9._+/?-]+@(docomo|ezweb|disney)\.ne\.jp|[A-Za-z0-9._+/?-]+@au\.com")
+_STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
+
+
+def plain(text: str | None) -> str:
+    """A text as it is stored: composed characters, no blanks around it."""
+    return unicodedata.normalize("NFC", text or "").strip()
+
+
+def folded(text: str | None) -> str:
+    """A text for codes, numbers and addresses: full-width letters and digits become plain ones."""
+    return unicodedata.normalize("NFKC", text or "").strip()
+
+
+class DayField(Field):  # type: ignore[misc]  # WTForms ships no types
+    """A date, typed or picked; what cannot be read stays in the field."""
+
+    data: date | None
+
+    def process_formdata(self, values: list[str]) -> None:
+        """Read 2026-06-12, 2026/6/12 or 2026年6月12日, in full-width digits too."""
+        text = folded(values[0]) if values else ""
+        self.data = None
+        if not text:
+            return
+        match = _DAY.fullmatch(text)
+        try:
+            self.data = date(*map(int, match.groups())) if match else None
+        except ValueError:
+            self.data = None
+        if self.data is None:
+            raise ValueError("Enter a date such as 2026-06-12")
+
+    def _value(self) -> str:
+        return self.raw_data[0] if self.raw_data else self.data.isoformat() if self.data else ""
+
+
+class StaffForm(FlaskForm):  # type: ignore[misc]
+    """A form whose refusals by a use case appear at the fields they are about."""
+
+    def refuse(self, problems: Mapping[str, str]) -> None:
+        """Show each problem at its field."""
+        for name, reason in problems.items():
+            field = self[name]
+            field.errors = [*field.errors, reason]
+
+
+def choices(kind: type[StrEnum], words: Mapping[Any, str]) -> list[SelectChoice]:
+    """The choices of a closed list, in its order."""
+    return [SelectChoice(member.value, words[member]) for member in kind]
+
+
+SEX_WORDS = {Sex.FEMALE: "Female", Sex.MALE: "Male", Sex.OTHER: "Other", Sex.UNKNOWN: "Unknown"}
+STATE_WORDS = {
+    OperationState.PLANNED: "Planned",
+    OperationState.PERFORMED: "Performed",
+    OperationState.POSTPONED: "Postponed",
+    OperationState.CANCELLED: "Cancelled",
+}
+GROUP_WORDS = {
+    LumbarDisease.WITHOUT: "Without lumbar disease",
+    LumbarDisease.WITH: "With lumbar disease",
+    LumbarDisease.UNKNOWN: "Unknown",
+}
+EVIDENCE_WORDS = {
+    Evidence.MRI: "MRI",
+    Evidence.CT: "CT",
+    Evidence.RADIOGRAPH: "Radiograph",
+    Evidence.CLINICAL: "Clinical examination",
+    Evidence.QUESTIONNAIRE: "Questionnaire",
+    Evidence.RECORDS: "Medical records",
+    Evidence.NOT_STATED: "Not stated",
+}
+LANGUAGES_OFFERED = [SelectChoice("ja", "日本語"), SelectChoice("en", "English")]
+
+
+def _study_id(_form: FlaskForm, field: Field) -> None:
+    field.data = folded(field.data)
+    if not _STUDY_ID.fullmatch(field.data):
+        raise ValidationError("Use letters, digits, dot, hyphen and underscore, at most 40, and no name")
+
+
+def _birth_year(_form: FlaskForm, field: Field) -> None:
+    if not re.fullmatch(r"\d{4}", folded(field.data)):
+        raise ValidationError("Enter the year in four digits, such as 1952")
+
+
+def _email(_form: FlaskForm, field: Field) -> None:
+    address = folded(field.data)
+    field.data = address
+    if not address or _CARRIER_ADDRESS.fullmatch(address):
+        return
+    try:
+        field.data = validate_email(address, check_deliverability=False, allow_smtputf8=False).normalized
+    except EmailNotValidError as error:
+        raise ValidationError(f"This address cannot receive mail: {error}") from None
+
+
+def _required(sentence: str) -> InputRequired:
+    return InputRequired(sentence)
+
+
+class SignInForm(StaffForm):
+    """Name and password."""
+
+    sign_in_name = StringField("Name", [_required("Enter your sign-in name"), Length(max=100)])
+    password = PasswordField("Password", [_required("Enter your password"), Length(max=256)])
+
+
+class ContactForm(StaffForm):
+    """How a patient is named and reached."""
+
+    family_name = StringField("Family name", [_required("Enter the family name"), Length(max=200)])
+    given_name = StringField("Given name", [Length(max=200)])
+    kana = StringField("Kana", [Length(max=200)])
+    email = StringField("E-mail (leave empty if none)", [_email, Length(max=320)])
+    phone = StringField("Phone", [Length(max=40)])
+    language = SelectField("Language of forms and mails", choices=LANGUAGES_OFFERED)
+
+
+class EnrolmentForm(ContactForm):
+    """One patient on one screen."""
+
+    study_id = StringField("Study ID", [_required("Enter a study ID"), _study_id])
+    birth_year = StringField("Year of birth", [_required("Enter the year of birth"), _birth_year])
+    born_on = DayField("Date of birth (optional)", [Optional()])
+    sex = SelectField(
+        "Sex", choices=[SelectChoice("", "Choose"), *choices(Sex, SEX_WORDS)], validators=[_required("Choose the sex")]
+    )
+    site = SelectField("Site", choices=[])
+
+
+class OperationForm(StaffForm):
+    """An operation, planned or performed."""
+
+    state = SelectField("State", choices=choices(OperationState, STATE_WORDS))
+    planned_on = DayField("Planned for", [Optional()])
+    operated_on = DayField("Day of operation", [Optional()])
+    procedure = SelectField("Procedure", choices=[])
+
+    def offer_procedure(self, standing: str | None = None) -> None:
+        """Offer the list, and what stands if it came by import in other words."""
+        listed = [SelectChoice(code, words) for code, (words, _) in PROCEDURES.items()]
+        other = [SelectChoice(standing)] if standing and standing not in PROCEDURES else []
+        self.procedure.choices = [*listed, *other]
+
+
+class ClassificationForm(StaffForm):
+    """With or without lumbar disease, and what it rests on."""
+
+    group_code = SelectField("Lumbar disease", choices=choices(LumbarDisease, GROUP_WORDS))
+    evidence = SelectField("Evidence", choices=choices(Evidence, EVIDENCE_WORDS))
+    assessed_on = DayField("Assessed on", [Optional()])
+    assessed_by = StringField("Assessed by", [_required("Enter who assessed it"), Length(max=200)])
+
+
+class WithdrawalForm(StaffForm):
+    """When a patient left."""
+
+    withdrawn_on = DayField("Withdrawn on", [_required("Enter the day")])
+
+
+class DeathForm(StaffForm):
+    """When a patient died."""
+
+    died_on = DayField("Died on", [_required("Enter the day")])
+
+
+class ConfirmForm(StaffForm):
+    """A button and nothing else."""

@@ -1,0 +1,1 @@
+"""Pages that patients see, behind a link and without an account."""

@@ -1,0 +1,51 @@
+"""How values are written on pages: dates and numbers as filters, strings in the page's language."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+from flask import Flask, g
+from jinja2 import StrictUndefined
+
+from registry import languages
+from registry.domain.vocabularies import PROCEDURES
+from registry.languages import SOURCE_LANGUAGE
+from registry.web.state import state
+
+
+def page_language() -> str:
+    """The language of this page."""
+    language: str = g.get("language", SOURCE_LANGUAGE)
+    return language
+
+
+def translated(text: str, **values: Any) -> str:
+    """A string of the interface in the page's language."""
+    words = languages.translations(page_language()).gettext(text)
+    return words % values if values else words
+
+
+def prepare(app: Flask) -> None:
+    """Give templates their filters; a missing name is an error, not an empty space."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        _=translated,
+        is_demonstration=lambda: state().settings.demo.enabled,
+        procedure_words={code: words for code, (words, _) in PROCEDURES.items()},
+    )
+    for name, written in _DATES.items():
+        app.jinja_env.filters[name] = _in_page_language(written)
+
+
+_DATES: dict[str, Callable[[Any, str], str]] = {
+    "long_day": languages.long_day,
+    "week_day": languages.week_day,
+    "short_day": languages.short_day,
+    "month": languages.month,
+    "moment": languages.moment,
+}
+
+
+def _in_page_language(written: Callable[[Any, str], str]) -> Callable[[date | datetime], str]:
+    return lambda value: written(value, page_language())

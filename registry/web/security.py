@@ -1,0 +1,53 @@
+"""What every answer carries so that nothing leaks, and which hosts are answered at all."""
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response
+
+from registry.config import Settings
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+# Patient forms and staff pages are small; anything larger is not a form of ours.
+MAX_REQUEST_BYTES = 64 * 1024
+
+
+def protect(app: Flask, settings: Settings) -> None:
+    """Set limits, cookies and headers for every page."""
+    is_https = settings.base_url.startswith("https://")
+    host = urlsplit(settings.base_url).hostname
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
+        SESSION_COOKIE_NAME="__Host-staff" if is_https else "staff",
+        SESSION_COOKIE_SECURE=is_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        TRUSTED_HOSTS=[host, "127.0.0.1", "localhost"],
+    )
+
+    @app.after_request
+    def _headers(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if not response.headers.get("Cache-Control"):
+            response.headers["Cache-Control"] = "no-store"
+        if is_https:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        return response

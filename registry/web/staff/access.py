@@ -1,0 +1,52 @@
+"""Who is signed in: every staff page asks before it answers."""
+
+from datetime import timedelta
+
+from flask import g, redirect, request, session, url_for
+from werkzeug.wrappers import Response
+
+from registry.config import SiteSettings
+from registry.domain.actors import Actor, staff_member
+from registry.services.accounts import NOTE_USE_EVERY, SessionLimits, SignedIn, note_use, signed_in
+from registry.web.state import now, state
+
+SECRET = "secret"  # noqa: S105  the name of a session entry, not a secret
+
+
+def require_staff() -> Response | None:
+    """Load who is signed in, or go to the sign-in page and come back afterwards."""
+    secret = session.get(SECRET, "")
+    with state().database.reading() as rows:
+        found = signed_in(rows, secret=secret, limits=_limits(), now=now()) if secret else None
+    if found is None:
+        session.pop(SECRET, None)
+        back = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("accounts.sign_in_page", next=back), code=303)
+    if now() - found.last_seen_at >= NOTE_USE_EVERY:
+        with state().database.transaction() as rows:
+            note_use(rows, secret=secret, now=now())
+    g.staff = found
+    return None
+
+
+def staff() -> SignedIn:
+    """The member of staff behind this request."""
+    found: SignedIn = g.staff
+    return found
+
+
+def by() -> Actor:
+    """The member of staff behind this request, as an actor."""
+    return staff_member(staff().staff_id)
+
+
+def site() -> SiteSettings:
+    """The site of the member of staff."""
+    return state().settings.site(staff().site_code)
+
+
+def _limits() -> SessionLimits:
+    settings = state().settings.security
+    return SessionLimits(
+        idle=timedelta(minutes=settings.session_idle_minutes), longest=timedelta(hours=settings.session_hours)
+    )

@@ -1,0 +1,151 @@
+"""The patient's real templates on a loopback port, with the context of the contract, and a record of what is posted."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from flask import Flask, Response, g, redirect, render_template, request
+from jinja2 import StrictUndefined
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from registry import languages
+from registry.domain.instruments import VAS6
+
+ROOT = Path(__file__).parents[2]
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HOURS = {"en": "weekdays 9:00–16:00", "ja": "平日9時〜16時"}
+HOSPITALS = {"en": "Example Hospital", "ja": "○○病院"}
+SCORES = (0, 47, 100, None, 12, 88)
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Requests without a log line each."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing: the record of what is posted is the harness's own."""
+
+
+class Harness:
+    """A server of patient pages: the address query says what a page shows, `posted` is what came back."""
+
+    def __init__(self) -> None:
+        self.posted: list[dict[str, str]] = []
+        self.language = "en"
+        self._server = make_server("127.0.0.1", 0, _app(self), threaded=True, request_handler=QuietHandler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    @contextmanager
+    def running(self) -> Iterator["Harness"]:
+        """The harness while its server thread answers."""
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join(timeout=5)
+
+
+def _app(harness: Harness) -> Flask:
+    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "registry/web/static"))
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["_"] = _translated
+    for name in ("long_day", "week_day", "month", "moment"):
+        app.jinja_env.filters[name] = _in_page_language(getattr(languages, name))
+    app.before_request(lambda: setattr(g, "language", request.args.get("language", harness.language)))
+    app.after_request(_with_headers)
+    app.context_processor(_shared_context)
+    app.add_url_rule("/f/q", view_func=_question, methods=["GET"])
+    app.add_url_rule("/f/q", "post", lambda: _record(harness), methods=["POST"])
+    app.add_url_rule("/language", "language", lambda: _switch(harness), methods=["POST"])
+    app.add_url_rule("/favicon.ico", "icon", lambda: ("", 204))
+    app.add_url_rule("/f/<page>", view_func=_page)
+    return app
+
+
+def _translated(message: str, **values: object) -> str:
+    words = languages.translations(g.language).gettext(message)
+    return words % values if values else words
+
+
+def _in_page_language(formatted: Any) -> Any:
+    return lambda value: formatted(value, g.language)
+
+
+def _with_headers(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    if "kept" not in request.args:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _shared_context() -> dict[str, object]:
+    site = SimpleNamespace(name=HOSPITALS[g.language], phone="06-0000-0000", phone_hours=HOURS[g.language])
+    return {
+        "language": g.language,
+        "site": site,
+        "is_demo": "demo" in request.args,
+        "page_url": request.full_path.rstrip("?"),
+        "form_key": "signed",
+        "language_url": "/language",
+        "form_url": "/f/start",
+    }
+
+
+def _question() -> str:
+    item = VAS6.item(request.args.get("item", "low_back"))
+    return render_template(
+        "patient/question.html",
+        item=item,
+        wording=item.words[g.language],
+        number=2,
+        n_questions=len(VAS6.items),
+        typed=request.args.get("typed", ""),
+        is_skipped="skipped" in request.args,
+        mode=request.args.get("mode", ""),
+        error=request.args.get("error"),
+        action="/f/q",
+        back_url="/f/start",
+    )
+
+
+def _record(harness: Harness) -> Any:
+    harness.posted.append(request.form.to_dict())
+    return redirect("/f/check", 303)
+
+
+def _switch(harness: Harness) -> Any:
+    harness.language = request.form["language"]
+    return redirect(request.form["next"], 303)
+
+
+def _page(page: str) -> str:
+    return render_template(f"patient/{page}.html", action=f"/f/{page}", back_url="/f/q", **_values_of_all_pages())
+
+
+def _values_of_all_pages() -> dict[str, object]:
+    return {
+        "n_questions": len(VAS6.items),
+        "closes_on": date(2026, 6, 12),
+        "closed_on": date(2026, 6, 12),
+        "is_resumed": "resumed" in request.args,
+        "is_received": "received" in request.args,
+        "rows": [
+            SimpleNamespace(wording=item.words[g.language], score=score, is_skipped=score is None, change_url="/f/q")
+            for item, score in zip(VAS6.items, SCORES, strict=True)
+        ],
+        "received_at": datetime(2026, 6, 5, 10, 30, tzinfo=UTC),
+        "reference": "K7M-2Q9",
+        "next_on": None if "last" in request.args else date(2026, 9, 1),
+        "months": 24,
+        "change_url": "/f/q",
+    }

@@ -1,0 +1,309 @@
+"""The patient's pages: what a link opens, what it never changes, and what is said about input that cannot be taken."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlmodel import SQLModel
+from werkzeug.test import TestResponse
+
+from registry.config import Settings
+from registry.security.keys import KeyRing
+from registry.services.links import Issuing, form_link, preferences_link, revoke_link
+from registry.storage.database import Database
+from registry.web.app import create_app
+from tests.factories import BY, make_operation, make_patient
+from tests.live import SetClock
+
+OPERATED_ON = date(2026, 8, 19)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A patient's form, as the mail would open it."""
+
+    client: FlaskClient
+    database: Database
+    clock: SetClock
+    path: str
+    form_path: str
+    stop_path: str
+    link_id: int
+
+    def follow(self) -> TestResponse:
+        """Open the link as a browser does."""
+        return self.client.get(self.path, follow_redirects=True)
+
+    def send(self, path: str, **fields: str) -> TestResponse:
+        """Send a page's form with its signed field."""
+        return self.client.post(f"{self.form_path}{path}", data={"key": self.key(), **fields})
+
+    def key(self) -> str:
+        """The signed field of the form's pages."""
+        page = self.client.get(self.form_path, follow_redirects=True).get_data(as_text=True)
+        found = re.search(r'name="key" value="([^"]+)"', page)
+        assert found is not None
+        return found.group(1)
+
+    def answer_everything(self) -> None:
+        """Answer all six questions."""
+        for number, item in enumerate(("low_back", "leg_pain", "leg_numb", "neck", "arm_pain", "arm_numb"), start=1):
+            assert self.send(f"/q/{number}", **{f"vas_{item}": "47"}).status_code == 303
+
+    def rows(self) -> dict[str, list[tuple[object, ...]]]:
+        """Every row of every table."""
+        with self.database.reading() as session:
+            tables = [table.name for table in SQLModel.metadata.sorted_tables]
+            return {
+                name: sorted(map(tuple, session.execute(text(f'SELECT * FROM "{name}"'))), key=str) for name in tables
+            }
+
+
+@pytest.fixture
+def opened(database: Database, settings: Settings, keys: KeyRing, now: datetime, today: date) -> Iterator[Opened]:
+    clock = SetClock(now)
+    app = create_app(settings, clock=clock)
+    with database.transaction() as session:
+        patient = make_patient(session, now=now)
+        operation = make_operation(session, patient, settings, now=now, today=today, operated_on=OPERATED_ON)
+        statement = "SELECT id FROM follow_up WHERE operation_id = :id AND timepoint = 'M3'"
+        follow_up_id = session.execute(text(statement), {"id": operation.id}).scalar_one()
+        issuing = Issuing(session, keys, BY, now)
+        link = form_link(issuing, patient_id=patient.id, follow_up_id=follow_up_id)
+        stop = preferences_link(issuing, patient_id=patient.id)
+    client = app.test_client()
+    clean = client.get(f"/s/{link.token}").headers["Location"]
+    yield Opened(client, database, clock, f"/s/{link.token}", clean, f"/m/{stop.token}", link.id)
+    app.extensions["registry"].database.dispose()
+
+
+# What opens
+
+
+def test_a_link_leads_to_an_address_without_its_token(opened: Opened) -> None:
+    response = opened.client.get(opened.path)
+
+    assert (response.status_code, opened.path.rpartition("/")[2] in response.headers["Location"]) == (303, False)
+
+
+def test_a_form_is_not_shown_to_a_browser_that_did_not_come_by_its_link(opened: Opened) -> None:
+    stranger = opened.client.application.test_client()
+
+    assert stranger.get(opened.form_path).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
+def test_opening_a_link_by_any_method_but_post_changes_no_row(opened: Opened, method: str) -> None:
+    before = opened.rows()
+
+    for path in (opened.path, opened.stop_path, f"{opened.stop_path}/one-click", opened.form_path):
+        for page in ("", "/q/1", "/q/6", "/check", "/done"):
+            opened.client.open(f"{path}{page}", method=method, follow_redirects=method == "GET")
+
+    assert opened.rows() == before
+
+
+def test_the_comparison_of_rows_notices_an_answer(opened: Opened) -> None:
+    before = opened.rows()
+
+    opened.send("/q/1", vas_low_back="0")
+
+    assert opened.rows() != before
+
+
+@pytest.mark.parametrize(
+    "spoil", [str.upper, lambda path: path + ".", lambda path: path[:-1], lambda path: "/s/" + "0" * 26]
+)
+def test_malformed_and_unknown_links_look_like_revoked_ones(opened: Opened, spoil: object) -> None:
+    with opened.database.transaction() as session:
+        revoke_link(session, link_id=opened.link_id, by=BY, now=opened.clock())
+    token = opened.path.removeprefix("/s/")
+    spoilt = "/s/" + spoil(opened.path).removeprefix("/S/").removeprefix("/s/")  # type: ignore[operator]
+
+    revoked, other = opened.client.get(f"/s/{token}"), opened.client.get(spoilt)
+
+    assert (revoked.status_code, other.status_code) == (404, 404)
+    # The page names its own address; apart from that the two are the same.
+    assert revoked.get_data(as_text=True).replace(token, "") == other.get_data(as_text=True).replace(spoilt[3:], "")
+
+
+def test_a_closed_form_says_until_when_it_was_open(opened: Opened) -> None:
+    opened.clock.instant = datetime(2027, 1, 4, 3, tzinfo=UTC)
+
+    response = opened.follow()
+
+    assert (response.status_code, "3 January" in response.get_data(as_text=True)) == (410, True)
+
+
+def test_the_last_day_counts_by_the_sites_calendar(opened: Opened) -> None:
+    opened.clock.instant = datetime(2027, 1, 3, 14, 59, tzinfo=UTC)
+    last_minute = opened.follow().status_code
+    opened.clock.instant = datetime(2027, 1, 3, 15, 0, tzinfo=UTC)
+
+    assert (last_minute, opened.follow().status_code) == (200, 410)
+
+
+# What is answered
+
+
+def test_six_answers_are_saved_sent_and_shown_as_a_receipt(opened: Opened) -> None:
+    opened.answer_everything()
+
+    receipt = opened.client.get(opened.send("/check").headers["Location"]).get_data(as_text=True)
+
+    assert "We have received your answers" in receipt
+
+
+def test_zero_is_an_answer(opened: Opened) -> None:
+    opened.send("/q/1", vas_low_back="0")
+
+    assert [row[4] for row in opened.rows()["answer"]] == [0]
+
+
+def test_a_skipped_question_is_stored_as_skipped_and_not_as_zero(opened: Opened) -> None:
+    opened.send("/q/1", vas_low_back="", skip_low_back="yes")
+
+    with opened.database.reading() as session:
+        assert session.execute(text("SELECT score, is_skipped, mode FROM answer")).one() == (None, 1, None)
+
+
+@pytest.mark.parametrize("typed", ["", "101", "-1", "4.5", "abc", "４．５", "1e2", "0x10", "９９９", " "])
+def test_what_is_no_score_is_refused_at_the_field_and_kept(opened: Opened, typed: str) -> None:
+    response = opened.send("/q/1", vas_low_back=typed)
+
+    page = response.get_data(as_text=True)
+    assert (response.status_code, "There is a problem" in page, opened.rows()["answer"]) == (422, True, [])
+    assert f'value="{typed}"' in page
+
+
+@pytest.mark.parametrize(("typed", "score"), [("１００", 100), ("47 ", 47), ("　0", 0), ("007", 7)])
+def test_full_width_digits_and_blanks_are_read(opened: Opened, typed: str, score: int) -> None:
+    opened.send("/q/1", vas_low_back=typed)
+
+    assert [row[4] for row in opened.rows()["answer"]] == [score]
+
+
+def test_errors_are_in_the_patients_language(opened: Opened) -> None:
+    opened.send("/language", language="ja", next=f"{opened.form_path}/q/1")
+
+    page = opened.send("/q/1", vas_low_back="101").get_data(as_text=True)
+
+    assert "0から100までの整数で入力してください" in page
+    assert '<html lang="ja"' in page
+
+
+def test_an_unfinished_form_cannot_be_sent(opened: Opened) -> None:
+    opened.send("/q/1", vas_low_back="47")
+
+    response = opened.send("/check")
+
+    assert response.headers["Location"].endswith("/q/2")
+
+
+def test_sending_twice_keeps_the_first_receipt(opened: Opened) -> None:
+    opened.answer_everything()
+    opened.send("/check")
+    first = opened.rows()["assessment"]
+    opened.clock.instant += timedelta(minutes=5)
+
+    opened.send("/check")
+
+    assert opened.rows()["assessment"] == first
+
+
+def test_a_form_left_open_for_thirty_days_without_its_cookie_is_saved(opened: Opened) -> None:
+    key = opened.key()
+    opened.clock.instant += timedelta(days=30)
+    other_browser = opened.client.application.test_client()
+
+    response = other_browser.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "47"})
+
+    assert (response.status_code, len(opened.rows()["answer"])) == (303, 1)
+    assert other_browser.get(response.headers["Location"]).status_code == 200
+
+
+def test_an_answer_without_the_signed_field_is_not_taken(opened: Opened) -> None:
+    response = opened.client.post(f"{opened.form_path}/q/1", data={"vas_low_back": "47"})
+
+    assert (response.status_code, opened.rows()["answer"]) == (404, [])
+
+
+def test_the_signed_field_of_one_form_opens_no_other(opened: Opened, settings: Settings, keys: KeyRing) -> None:
+    now = opened.clock()
+    with opened.database.transaction() as session:
+        other = make_patient(session, now=now)
+        operation = make_operation(session, other, settings, now=now, today=now.date(), operated_on=OPERATED_ON)
+        statement = "SELECT id FROM follow_up WHERE operation_id = :id AND timepoint = 'M3'"
+        follow_up_id = session.execute(text(statement), {"id": operation.id}).scalar_one()
+        link = form_link(Issuing(session, keys, BY, now), patient_id=other.id, follow_up_id=follow_up_id)
+    theirs = opened.client.get(f"/s/{link.token}").headers["Location"]
+
+    response = opened.client.post(f"{theirs}/q/1", data={"key": opened.key(), "vas_low_back": "47"})
+
+    assert (response.status_code, opened.rows()["answer"]) == (404, [])
+
+
+def test_odd_measures_of_the_page_never_cost_an_answer(opened: Opened) -> None:
+    for meta in ("{", "[]", '{"line_px": "wide", "dpr": 1e99}', '{"n_changes": true}'):
+        assert opened.send("/q/1", vas_low_back="47", meta_low_back=meta, mode_low_back="telepathy").status_code == 303
+
+    with opened.database.reading() as session:
+        assert session.execute(text("SELECT mode, line_px, pixel_ratio FROM answer")).one() == ("number", None, None)
+
+
+# Stopping e-mails
+
+
+def test_stopping_takes_a_press_of_the_button(opened: Opened) -> None:
+    assert "Stop e-mails" in opened.client.get(opened.stop_path).get_data(as_text=True)
+
+    opened.client.post(opened.stop_path)
+
+    with opened.database.reading() as session:
+        assert session.execute(text("SELECT count(*) FROM contact WHERE emails_stopped_at IS NOT NULL")).scalar() == 1
+
+
+def test_mail_programs_stop_by_one_click(opened: Opened) -> None:
+    response = opened.client.post(f"{opened.stop_path}/one-click", data={"List-Unsubscribe": "One-Click"})
+
+    with opened.database.reading() as session:
+        stopped = session.execute(text("SELECT count(*) FROM contact WHERE emails_stopped_at IS NOT NULL")).scalar()
+    assert (response.status_code, stopped) == (200, 1)
+
+
+# What pages carry
+
+
+def test_patient_pages_leak_nothing(opened: Opened) -> None:
+    headers = opened.follow().headers
+
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_an_oversized_form_is_refused(opened: Opened) -> None:
+    response = opened.send("/q/1", vas_low_back="4" * 70_000)
+
+    assert response.status_code == 413
+
+
+def test_a_strange_host_is_refused(opened: Opened) -> None:
+    assert opened.client.get(opened.path, headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_cookies_are_secure_and_host_bound_where_the_registry_is_served_by_https(
+    settings: Settings, opened: Opened
+) -> None:
+    web = settings.web.model_copy(update={"base_url": "https://followup.example-hospital.jp"})
+    secure = create_app(settings.model_copy(update={"web": web}), clock=opened.clock).test_client()
+
+    cookie = secure.get(opened.path, base_url="https://followup.example-hospital.jp").headers["Set-Cookie"]
+
+    assert re.match(r"__Host-form-\w+=", cookie)
+    assert all(flag in cookie for flag in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"))
+    secure.application.extensions["registry"].database.dispose()
