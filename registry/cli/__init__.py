@@ -1,0 +1,51 @@
+"""The command line: `registry COMMAND`, each taking `--config FILE`."""
+
+import logging
+import sys
+
+import click
+
+from registry import __version__
+from registry.cli.data import backup, import_file
+from registry.cli.database import database_commands
+from registry.cli.demo import demo_command
+from registry.cli.reminders import reminders_commands
+from registry.cli.report import report_commands
+from registry.cli.running import run, scheduler, serve
+from registry.cli.staff import staff_commands
+from registry.domain.errors import RegistryError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="registry")
+def registry() -> None:
+    """A registry of patient-reported pain before and after spine surgery."""
+
+
+COMMANDS = (
+    run,
+    serve,
+    scheduler,
+    demo_command,
+    database_commands,
+    staff_commands,
+    reminders_commands,
+    report_commands,
+    import_file,
+    backup,
+)
+for command in COMMANDS:
+    registry.add_command(command)
+
+
+def main() -> None:
+    """Run a command; an error that a person can put right is one line on standard error and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("alembic", "apscheduler"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        registry(standalone_mode=True)
+    except RegistryError as error:
+        for line in str(error).splitlines():
+            click.echo(f"registry: {line}", err=True)
+        sys.exit(1)

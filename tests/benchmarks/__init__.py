@@ -1,0 +1,1 @@
+"""Benchmarks: each measures the registry beside a bare limit in the same run, and prints ratios."""

@@ -1,0 +1,6 @@
+"""`make bench`: run every benchmark."""
+
+from tests.benchmarks import form_submissions
+
+if __name__ == "__main__":
+    form_submissions.main()
