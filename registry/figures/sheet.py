@@ -61,14 +61,10 @@ class Sheet:
         """A plain line on the sheet."""
         self._surface.plot(xs, ys, color=colour, linewidth=points, solid_capstyle="butt")
 
-    def mark(
-        self, x: float, y: float, *, marker: str, colour: str, points: float, is_filled: bool = True
-    ) -> None:
+    def mark(self, x: float, y: float, *, marker: str, colour: str, points: float, is_filled: bool = True) -> None:
         """One marker on the sheet."""
         face = colour if is_filled else "white"
-        self._surface.plot(
-            [x], [y], marker=marker, markersize=points, color=colour, markerfacecolor=face, linestyle=""
-        )
+        self._surface.plot([x], [y], marker=marker, markersize=points, color=colour, markerfacecolor=face, linestyle="")
 
     def word(
         self,
@@ -88,9 +84,7 @@ class Sheet:
         self._words[key] = text
         baseline = y - 0.36 * points * MM_PER_POINT
         weight = "bold" if is_bold else "normal"
-        self._surface.text(
-            x, baseline, key, ha=anchor, va="baseline", fontsize=points, color=colour, fontweight=weight
-        )
+        self._surface.text(x, baseline, key, ha=anchor, va="baseline", fontsize=points, color=colour, fontweight=weight)
 
     def lines_of_text(
         self, x: float, y: float, lines: Sequence[str], *, anchor: Anchor, points: float, colour: str

@@ -34,12 +34,8 @@ class GroupStyle:
 
 
 FIRST_GROUP = GroupStyle(colour="#0072B2", text_colour="#005a8c", marker="o", line="-", is_filled=True)
-SECOND_GROUP = GroupStyle(
-    colour="#D55E00", text_colour="#a34700", marker="s", line=(0, (4, 1.6)), is_filled=False
-)
-OTHER_GROUP = GroupStyle(
-    colour="#767676", text_colour="#595959", marker="D", line=(0, (1, 1.5)), is_filled=False
-)
+SECOND_GROUP = GroupStyle(colour="#D55E00", text_colour="#a34700", marker="s", line=(0, (4, 1.6)), is_filled=False)
+OTHER_GROUP = GroupStyle(colour="#767676", text_colour="#595959", marker="D", line=(0, (1, 1.5)), is_filled=False)
 ALL_PATIENTS = GroupStyle(colour="#000000", text_colour="#000000", marker="D", line="-", is_filled=True)
 
 

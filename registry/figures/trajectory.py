@@ -86,9 +86,7 @@ def _layout(series: Sequence[Series], labels: TrajectoryLabels) -> Layout:
         months=months,
         names=tuple(one.label for one in series),
         ends=tuple(last_mean(one) for one in series),
-        columns=tuple(
-            (tick_word(moment, labels), *(answers(one, moment) for one in series)) for moment in months
-        ),
+        columns=tuple((tick_word(moment, labels), *(answers(one, moment) for one in series)) for moment in months),
         scale_words=(*highest, *lowest, labels.answers),
     )
 
@@ -110,9 +108,7 @@ def _draw_warning(sheet: Sheet, words: str, *, top: float) -> None:
     # Bold letters are wider than the plain ones that text_width knows.
     right, bottom = DOUBLE_COLUMN_MM - MARGIN_MM, top - 5.4
     left = right - 1.15 * text_width(words, TEXT_POINTS) - 3
-    sheet.line(
-        [left, right, right, left, left], [bottom, bottom, top, top, bottom], colour=WARNING_INK, points=0.75
-    )
+    sheet.line([left, right, right, left, left], [bottom, bottom, top, top, bottom], colour=WARNING_INK, points=0.75)
     sheet.word(
         (left + right) / 2,
         (bottom + top) / 2,
@@ -126,14 +122,10 @@ def _draw_warning(sheet: Sheet, words: str, *, top: float) -> None:
 def _draw_scale(sheet: Sheet, layout: Layout, labels: TrajectoryLabels) -> None:
     words_end = layout.left - SCALE_NUMBERS_MM
     for score in range(LOWEST, HIGHEST + 1, 20):
-        sheet.word(
-            layout.left - 1.8, layout.up(score), str(score), anchor="right", points=SMALL_POINTS, colour=INK
-        )
+        sheet.word(layout.left - 1.8, layout.up(score), str(score), anchor="right", points=SMALL_POINTS, colour=INK)
     for score, words in ((LOWEST, labels.lowest), (HIGHEST, labels.highest)):
         lines = wrapped(words, points=SMALL_POINTS, width=WIDEST_WORDS_MM)
-        sheet.lines_of_text(
-            words_end, layout.up(score), lines, anchor="right", points=SMALL_POINTS, colour=INK
-        )
+        sheet.lines_of_text(words_end, layout.up(score), lines, anchor="right", points=SMALL_POINTS, colour=INK)
     arrow = words_end - 0.8
     sheet.line([arrow, arrow], [layout.up(38), layout.up(61)], colour=QUIET_INK, points=0.75)
     sheet.mark(arrow, layout.up(61), marker="^", colour=QUIET_INK, points=3.5)
@@ -143,9 +135,7 @@ def _draw_scale(sheet: Sheet, layout: Layout, labels: TrajectoryLabels) -> None:
 
 
 def _draw_axes(sheet: Sheet, layout: Layout) -> Axes:
-    axes = sheet.axes(
-        left=layout.left, bottom=layout.bottom, width=layout.right - layout.left, height=PLOT_MM
-    )
+    axes = sheet.axes(left=layout.left, bottom=layout.bottom, width=layout.right - layout.left, height=PLOT_MM)
     axes.set_xlim(*layout.time_limits)
     axes.set_ylim(LOWEST, HIGHEST)
     axes.set_xticks(layout.months, labels=[""] * len(layout.months))

@@ -36,9 +36,7 @@ def _spoken(point: TrajectoryPoint, labels: TrajectoryLabels) -> str:
     words = {"when": labels.before if point.months <= 0 else at, "mean": f"{point.mean:.1f}", "n": point.n}
     if isinstance(point.interval, Absent):
         return labels.point_without_interval.format(**words)
-    low, high = (
-        f"{end:.1f}".replace("-", "\N{MINUS SIGN}") for end in (point.interval.low, point.interval.high)
-    )
+    low, high = (f"{end:.1f}".replace("-", "\N{MINUS SIGN}") for end in (point.interval.low, point.interval.high))
     return labels.point.format(low=low, high=high, **words)
 
 
@@ -61,8 +59,7 @@ def answers(one: Series, months: float) -> str:
 def note(series: Sequence[Series], labels: TrajectoryLabels) -> str:
     """What the bars are, and what an arrow head on one says where there is one."""
     leaves = any(
-        not isinstance(point.interval, Absent)
-        and (point.interval.low < LOWEST or point.interval.high > HIGHEST)
+        not isinstance(point.interval, Absent) and (point.interval.low < LOWEST or point.interval.high > HIGHEST)
         for one in series
         for point in one.points
     )

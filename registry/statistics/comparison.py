@@ -94,9 +94,7 @@ def welch(first: Moments, second: Moments) -> Comparison | Absent:
         return Absent(reason=Reason.NO_VARIATION)
     one, two = first.squared_error, second.squared_error
     df = (one + two) ** 2 / (one**2 / (first.n - 1) + two**2 / (second.n - 1))
-    return _compared(
-        first.mean - second.mean, one + two, df=float(df), method=Method.WELCH, sizes=(first.n, second.n)
-    )
+    return _compared(first.mean - second.mean, one + two, df=float(df), method=Method.WELCH, sizes=(first.n, second.n))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

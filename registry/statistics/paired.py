@@ -34,9 +34,7 @@ def mean_change(table: ScoreTable) -> MeanChange | Absent:
     estimate = mean_estimate(change)
     if isinstance(estimate, Absent):
         return estimate
-    return MeanChange(
-        estimate=estimate, standard_error=sqrt(change.squared_error), test=paired_t_test(change)
-    )
+    return MeanChange(estimate=estimate, standard_error=sqrt(change.squared_error), test=paired_t_test(change))
 
 
 def paired_t_test(change: Moments) -> TTest | Absent:

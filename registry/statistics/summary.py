@@ -105,9 +105,7 @@ def trajectory_point(counts: Mapping[int, int], *, months: float) -> TrajectoryP
         nothing = Absent(reason=Reason.NO_ANSWERS)
         return TrajectoryPoint(months=months, n=0, mean=nothing, interval=nothing)
     moments = Moments.from_counts(counts)
-    return TrajectoryPoint(
-        months=months, n=moments.n, mean=float(moments.mean), interval=mean_estimate(moments)
-    )
+    return TrajectoryPoint(months=months, n=moments.n, mean=float(moments.mean), interval=mean_estimate(moments))
 
 
 def _at_rank(counts: Mapping[int, int], rank: int) -> int:

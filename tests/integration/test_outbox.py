@@ -1,0 +1,798 @@
+"""Reminders leave once, in their window, and stop at once."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from itertools import pairwise
+from threading import Barrier, Thread
+from types import TracebackType
+from typing import Self
+
+import pytest
+from sqlalchemy import event, insert, update
+from sqlmodel import Session, col, select
+
+from registry.config import Settings
+from registry.domain.ladder import SkipReason
+from registry.domain.vocabularies import OperationState, Region, Sex
+from registry.mail.transport import OutcomeUnknown, Refused, TryLater, transport_of
+from registry.security.keys import KeyRing
+from registry.security.tokens import random_id
+from registry.services import enrolment, operations
+from registry.services.operations import OperationFacts
+from registry.services.outbox import GIVE_UP_AFTER, LEASE, UNKNOWN_RETRY, Dispatch, send_due_reminders
+from registry.storage import outbox
+from registry.storage.database import Database
+from registry.storage.enrolments import site_id_of
+from registry.storage.models import (
+    Assessment,
+    AuditEvent,
+    Contact,
+    Enrolment,
+    FollowUp,
+    Operation,
+    Patient,
+    Reminder,
+    ReminderState,
+)
+from registry.storage.outbox import Claim
+from tests.factories import BY, make_operation, make_patient
+
+# Three months before the tests' today: the M3 mails are due on 20 and 27 November and 4 December, open to 4 January.
+OPERATED_ON = date(2026, 8, 20)
+DUE_ON = date(2026, 11, 20)
+CLOSES_ON = date(2027, 1, 4)
+DAY = timedelta(days=1)
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+class MemoryTransport:
+    """Keeps mails; a failure, or anything else to do, can be set for the next ones."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[str] = []
+        self.failures: list[BaseException] = []
+        self.on_send: Callable[[EmailMessage], object] = lambda message: None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def send(self, message: EmailMessage, *, recipient: str) -> None:
+        self.on_send(message)
+        self.mails.append(message)
+        self.recipients.append(recipient)
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+class Desk:
+    """A registry with one patient whose first M3 mail is due today, and a dispatcher that can be run at any time."""
+
+    def __init__(self, database: Database, settings: Settings, keys: KeyRing, now: datetime) -> None:
+        self.database, self.settings, self.keys, self.now = database, settings, keys, now
+        self.transport = MemoryTransport()
+
+    def enrol(self, *, operated_on: date | None = OPERATED_ON, planned_on: date | None = None, **person: str) -> int:
+        today = self.now.date()
+        with self.database.transaction() as session:
+            patient = make_patient(session, now=self.now, **person)
+            make_operation(
+                session,
+                patient,
+                self.settings,
+                now=self.now,
+                today=today,
+                operated_on=operated_on,
+                planned_on=planned_on,
+            )
+            return patient.id
+
+    def run(self, at: datetime | None = None) -> dict[str, int]:
+        dispatch = Dispatch(self.database, self.settings, self.keys, self.transport, at or self.now)
+        return dict(send_due_reminders(dispatch))
+
+    def on(self, day: date) -> datetime:
+        """Noon of a day at the site."""
+        return datetime(day.year, day.month, day.day, 3, tzinfo=UTC)
+
+    def write(self, change: Callable[[Session], object]) -> None:
+        with self.database.transaction() as session:
+            change(session)
+
+    def rows(self, timepoint: str = "M3") -> list[Reminder]:
+        statement = select(Reminder).join(FollowUp, col(FollowUp.id) == col(Reminder.follow_up_id))
+        with self.database.reading() as session:
+            found = statement.where(FollowUp.timepoint == timepoint).order_by(
+                col(Reminder.patient_id), col(Reminder.rung)
+            )
+            return list(session.exec(found))
+
+    def states(self, timepoint: str = "M3") -> list[str]:
+        return [row.skip_reason or row.state for row in self.rows(timepoint)]
+
+    def actions(self) -> list[str]:
+        with self.database.reading() as session:
+            names = session.exec(select(AuditEvent.action).order_by(col(AuditEvent.id)))
+            return [name for name in names if name.startswith("reminder_")]
+
+
+@pytest.fixture
+def desk(database: Database, settings: Settings, keys: KeyRing, now: datetime) -> Desk:
+    return Desk(database, settings, keys, now)
+
+
+def form_url(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    return next(line for line in body.get_content().splitlines() if "/s/" in line)
+
+
+# When a mail leaves
+
+
+def test_a_due_reminder_is_sent_once(desk: Desk) -> None:
+    desk.enrol()
+
+    first, second = desk.run(), desk.run()
+
+    assert (first, second) == ({"accepted": 1}, {})
+    assert desk.transport.recipients == ["hanako@example.org"]
+
+
+def test_a_due_reminder_is_written_into_the_folder(desk: Desk, settings: Settings) -> None:
+    desk.enrol()
+
+    with transport_of(settings.mail) as transport:
+        send_due_reminders(Dispatch(desk.database, settings, desk.keys, transport, desk.now))
+
+    assert len(list(settings.mail.folder.glob("*.eml"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "sent"),
+    [
+        (datetime(2026, 11, 19, 14, 59, tzinfo=UTC), 0),  # a minute before midnight at the site
+        (datetime(2026, 11, 19, 15, 0, tzinfo=UTC), 1),
+    ],
+)
+def test_no_mail_leaves_before_its_day_at_the_site(desk: Desk, at: datetime, sent: int) -> None:
+    desk.enrol()
+
+    desk.run(at)
+
+    assert len(desk.transport.mails) == sent
+
+
+@pytest.mark.parametrize(("day", "sent"), [(CLOSES_ON, 1), (CLOSES_ON + DAY, 0)])
+def test_no_mail_leaves_after_the_form_has_closed(desk: Desk, day: date, sent: int) -> None:
+    desk.enrol()
+
+    desk.run(desk.on(day))
+
+    assert len(desk.transport.mails) == sent
+
+
+def test_a_mail_that_the_close_overtook_says_so(desk: Desk) -> None:
+    desk.enrol()
+
+    desk.run(desk.on(CLOSES_ON + DAY))
+
+    assert desk.states() == [SkipReason.WINDOW_CLOSED] * 3
+
+
+@pytest.mark.parametrize(("day", "sent"), [(date(2026, 11, 24), 1), (date(2026, 11, 25), 0)])
+@on_sqlite
+def test_the_form_before_an_operation_is_asked_for_until_its_eve(desk: Desk, day: date, sent: int) -> None:
+    desk.enrol(operated_on=None, planned_on=date(2026, 11, 25))
+
+    desk.run(desk.on(day))
+
+    assert len(desk.transport.mails) == sent
+
+
+def test_after_an_outage_only_the_latest_mail_goes(desk: Desk) -> None:
+    desk.enrol()
+
+    desk.run(desk.on(date(2026, 12, 4)))
+
+    assert len(desk.transport.mails) == 1
+    assert desk.states() == [SkipReason.OVERTAKEN, SkipReason.OVERTAKEN, ReminderState.ACCEPTED]
+
+
+def test_the_ladder_is_climbed_one_mail_at_a_time(desk: Desk) -> None:
+    desk.enrol()
+
+    outcomes = [desk.run(desk.on(DUE_ON + DAY * days)) for days in range(20)]
+
+    assert [day for day, outcome in enumerate(outcomes) if outcome] == [0, 7, 14]
+
+
+@on_sqlite
+def test_every_mail_of_a_ladder_carries_the_same_link_and_another_message_id(desk: Desk) -> None:
+    desk.enrol()
+
+    for days in (0, 7, 14):
+        desk.run(desk.on(DUE_ON + DAY * days))
+
+    assert len({form_url(mail) for mail in desk.transport.mails}) == 1
+    assert len({mail["Message-ID"] for mail in desk.transport.mails}) == 3
+
+
+@on_sqlite
+def test_the_words_follow_what_reached_the_patient(desk: Desk) -> None:
+    desk.enrol()
+
+    for days in (0, 7, 14):
+        desk.run(desk.on(DUE_ON + DAY * days))
+
+    subjects = [mail["Subject"].removeprefix("[DEMO] Demo Hospital: ") for mail in desk.transport.mails]
+    assert subjects == [
+        "how are you doing? (3 minutes)",
+        "a reminder, open until 4 January",
+        "last reminder, until 4 January",
+    ]
+
+
+@on_sqlite
+def test_the_last_mail_says_so_after_the_operation_was_brought_forward(desk: Desk) -> None:
+    patient_id = desk.enrol(operated_on=None, planned_on=date(2026, 12, 20), enrolled_on=date(2026, 11, 20))
+    desk.run()
+    change_operation(desk, patient_id, OperationState.PLANNED, planned_on=date(2026, 11, 25))
+
+    desk.run(desk.on(date(2026, 11, 23)))
+
+    assert "last reminder" in desk.transport.mails[-1]["Subject"]
+
+
+@on_sqlite
+def test_an_imported_timepoint_of_the_past_sends_nothing(desk: Desk) -> None:
+    patient_id = desk.enrol(operated_on=None, planned_on=date(2026, 12, 20))
+
+    def import_it(session: Session) -> None:
+        session.get_one(Enrolment, patient_id).is_imported = True
+
+    desk.write(import_it)
+    change_operation(desk, patient_id, OperationState.PERFORMED, operated_on=OPERATED_ON - DAY)
+    desk.run()
+
+    assert (desk.transport.mails, desk.states("M3"), desk.states("M6")) == ([], [], [ReminderState.PLANNED] * 3)
+
+
+# What stops a mail, read at the moment of sending
+
+
+def change_operation(desk: Desk, patient_id: int, state: OperationState, **days: date) -> None:
+    def change(session: Session) -> None:
+        operations.change_operation(
+            session,
+            operation=session.exec(select(Operation).where(Operation.patient_id == patient_id)).one(),
+            facts=OperationFacts(state=state, procedure="laminoplasty", region=Region.CERVICAL, **days),
+            study=desk.settings.protocol,
+            today=desk.now.date(),
+            by=BY,
+            now=desk.now,
+        )
+
+    desk.write(change)
+
+
+def answer(session: Session, patient_id: int) -> None:
+    follow_up = session.exec(
+        select(FollowUp).where(FollowUp.patient_id == patient_id, FollowUp.timepoint == "M3")
+    ).one()
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    session.add(
+        Assessment(
+            follow_up_id=follow_up.id,
+            patient_id=patient_id,
+            reference="r",
+            language="en",
+            started_at=at,
+            submitted_at=at,
+        )
+    )
+
+
+def decline(session: Session, patient_id: int) -> None:
+    for follow_up in session.exec(select(FollowUp).where(FollowUp.patient_id == patient_id)):
+        follow_up.declined_on = DUE_ON
+
+
+def withdraw(session: Session, patient_id: int) -> None:
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    enrolment.withdraw(session, patient_id=patient_id, withdrawn_on=DUE_ON, today=DUE_ON, by=BY, now=at)
+
+
+def die(session: Session, patient_id: int) -> None:
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    enrolment.record_death(session, patient_id=patient_id, died_on=DUE_ON, today=DUE_ON, by=BY, now=at)
+
+
+def stop(session: Session, patient_id: int) -> None:
+    enrolment.stop_emails(session, patient_id=patient_id, by=BY, now=datetime(2026, 11, 20, tzinfo=UTC))
+
+
+def lose_the_address(session: Session, patient_id: int) -> None:
+    session.get_one(Contact, patient_id).email = None
+
+
+def cancel(session: Session, patient_id: int) -> None:
+    _take_back(session, patient_id, OperationState.CANCELLED)
+
+
+def postpone(session: Session, patient_id: int) -> None:
+    _take_back(session, patient_id, OperationState.POSTPONED)
+
+
+def _take_back(session: Session, patient_id: int, state: OperationState) -> None:
+    """Past the service, which would take the planned mails back itself: the dispatcher must look as well."""
+    operation = session.exec(select(Operation).where(Operation.patient_id == patient_id)).one()
+    operation.state, operation.operated_on = state, None
+
+
+STOPS = [
+    (answer, SkipReason.ANSWERED),
+    (decline, SkipReason.DECLINED),
+    (withdraw, SkipReason.WITHDRAWN),
+    (die, SkipReason.DIED),
+    (stop, SkipReason.EMAILS_STOPPED),
+    (lose_the_address, SkipReason.NO_ADDRESS),
+    (cancel, SkipReason.OPERATION_OFF),
+    (postpone, SkipReason.OPERATION_OFF),
+]
+
+
+@pytest.mark.parametrize(("happen", "reason"), STOPS)
+def test_what_happened_since_the_plan_stops_the_mail(
+    desk: Desk, happen: Callable[[Session, int], None], reason: SkipReason
+) -> None:
+    patient_id = desk.enrol()
+    desk.enrol(email="noise@example.org")
+    desk.write(lambda session: happen(session, patient_id))
+
+    desk.run()
+
+    assert desk.transport.recipients == ["noise@example.org"]
+    assert desk.states()[0] == reason
+
+
+@pytest.mark.parametrize(("happen", "reason"), STOPS)
+@on_sqlite
+def test_what_happened_while_waiting_stops_the_second_attempt(
+    desk: Desk, happen: Callable[[Session, int], None], reason: SkipReason
+) -> None:
+    patient_id = desk.enrol()
+    desk.transport.failures = [TryLater("451 later")]
+    desk.run()
+    desk.write(lambda session: happen(session, patient_id))
+
+    desk.run(desk.now + timedelta(hours=1))
+
+    assert (len(desk.transport.mails), desk.states()[0]) == (1, reason)
+
+
+@pytest.mark.parametrize("state", [OperationState.CANCELLED, OperationState.POSTPONED])
+@on_sqlite
+def test_an_operation_that_is_off_takes_its_planned_mails_back(desk: Desk, state: OperationState) -> None:
+    patient_id = desk.enrol(operated_on=None, planned_on=date(2026, 11, 25))
+
+    change_operation(desk, patient_id, state)
+
+    assert set(desk.states("before")) == {SkipReason.OPERATION_OFF}
+
+
+@on_sqlite
+def test_a_follow_up_mail_stops_when_the_operation_turns_out_not_to_have_happened(desk: Desk) -> None:
+    patient_id = desk.enrol()
+    desk.transport.failures = [TryLater("451 later")]
+    desk.run()
+    change_operation(desk, patient_id, OperationState.PLANNED, planned_on=date(2026, 12, 20))
+
+    desk.run(desk.now + timedelta(hours=1))
+
+    m3_rows = desk.states("M3")
+    assert m3_rows[0] == SkipReason.OPERATION_OFF
+
+
+@on_sqlite
+def test_saved_answers_that_were_not_sent_do_not_stop_the_mails(desk: Desk) -> None:
+    patient_id = desk.enrol()
+    desk.write(lambda session: answer(session, patient_id))
+    desk.write(lambda session: session.execute(update(Assessment).values(submitted_at=None)))
+
+    desk.run()
+
+    assert len(desk.transport.mails) == 1
+
+
+@on_sqlite
+def test_a_skipped_mail_is_audited_with_its_reason(desk: Desk) -> None:
+    patient_id = desk.enrol()
+    desk.write(lambda session: stop(session, patient_id))
+
+    desk.run()
+
+    with desk.database.reading() as session:
+        details = session.exec(select(AuditEvent.details).where(AuditEvent.action == "reminder_skipped")).one()
+    assert details == {"reason": "emails_stopped"}
+
+
+# Several dispatchers
+
+
+def many_due(session: Session, n: int, now: datetime) -> None:
+    """So many patients with one due mail each, written without the services because there are many."""
+    site_id = site_id_of(session, code="DEMO")
+    numbers = range(1000, 1000 + n)
+    session.execute(
+        insert(Patient),
+        [
+            {"id": i, "public_id": random_id(), "site_id": site_id, "study_id": str(i), "sex": Sex.FEMALE}
+            | {"birth_year": 1950, "language": "en", "created_at": now}
+            for i in numbers
+        ],
+    )
+    session.execute(
+        insert(Contact),
+        [{"patient_id": i, "family_name": "Mihon", "email": f"p{i}@example.org"} for i in numbers],
+    )
+    session.execute(insert(Enrolment), [{"patient_id": i, "enrolled_on": OPERATED_ON} for i in numbers])
+    session.execute(
+        insert(Operation),
+        [
+            {"id": i, "patient_id": i, "state": OperationState.PERFORMED, "operated_on": OPERATED_ON}
+            | {"region": Region.CERVICAL, "procedure": "laminoplasty", "recorded_at": now}
+            for i in numbers
+        ],
+    )
+    session.execute(
+        insert(FollowUp),
+        [
+            {"id": i, "patient_id": i, "operation_id": i, "timepoint": "M3"}
+            | {"opens_on": DUE_ON, "due_on": DUE_ON, "closes_on": CLOSES_ON}
+            for i in numbers
+        ],
+    )
+    session.execute(
+        insert(Reminder),
+        [{"follow_up_id": i, "patient_id": i, "rung": 0, "due_on": DUE_ON} for i in numbers],
+    )
+
+
+def run_at_once(
+    desk: Desk, n_dispatchers: int, *, on_send: Callable[[EmailMessage], object] = lambda message: None
+) -> list[str]:
+    """Whom mails went to when so many dispatchers, each with connections of its own, start together."""
+    line = Barrier(n_dispatchers)
+    transports = [MemoryTransport() for _ in range(n_dispatchers)]
+
+    def run(transport: MemoryTransport) -> None:
+        transport.on_send = on_send
+        database = Database(desk.settings.database.url)
+        line.wait()
+        send_due_reminders(Dispatch(database, desk.settings, desk.keys, transport, desk.now))
+        database.dispose()
+
+    threads = [Thread(target=run, args=(transport,)) for transport in transports]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [recipient for transport in transports for recipient in transport.recipients]
+
+
+def test_two_dispatchers_at_once_send_each_of_200_mails_once(desk: Desk) -> None:
+    desk.write(lambda session: many_due(session, 200, desk.now))
+
+    recipients = run_at_once(desk, 2)
+
+    assert sorted(recipients) == [f"p{i}@example.org" for i in range(1000, 1200)]
+
+
+def test_without_the_claim_two_dispatchers_send_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: it shows that the test above can fail."""
+    desk.write(lambda session: many_due(session, 1, desk.now))
+    together = Barrier(2)
+
+    def look_without_claiming(session: Session, **_: object) -> list[Claim]:
+        planned = session.exec(select(Reminder).where(Reminder.state == ReminderState.PLANNED))
+        found = [Claim(row.id, row.fence) for row in planned]
+        session.commit()
+        if found:
+            together.wait(timeout=10)
+        return found
+
+    # Patched because no setting takes the claim out.
+    monkeypatch.setattr(outbox, "claim_due", look_without_claiming)
+    recipients = run_at_once(desk, 2, on_send=lambda _message: together.wait(timeout=10))
+
+    assert recipients == ["p1000@example.org", "p1000@example.org"]
+
+
+@on_postgresql
+def test_a_claim_lost_at_the_last_moment_sends_nothing(desk: Desk) -> None:
+    desk.enrol()
+    other = Database(desk.settings.database.url)
+    stolen: list[bool] = []
+
+    def steal(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith("UPDATE reminder") and "sending" in str(parameters) and not stolen:
+            stolen.append(True)
+            with other.transaction() as session:
+                session.execute(update(Reminder).values(fence=Reminder.fence + 1))
+
+    event.listen(desk.database.engine, "before_cursor_execute", steal)
+    outcome = desk.run()
+    other.dispose()
+
+    assert (stolen, outcome, desk.transport.mails) == ([True], {"lost_claim": 1}, [])
+
+
+def test_a_dispatcher_whose_claim_was_taken_over_writes_nothing_down(desk: Desk) -> None:
+    desk.enrol()
+    other = Database(desk.settings.database.url)
+
+    def take_over(_message: EmailMessage) -> None:
+        with other.transaction() as session:
+            session.execute(update(Reminder).where(col(Reminder.fence) == 1).values(fence=2))
+
+    desk.transport.on_send = take_over
+    outcome = desk.run()
+    other.dispose()
+
+    assert outcome == {"lost_claim": 1}
+    assert desk.rows()[0].state == ReminderState.SENDING
+
+
+# What the server said
+
+
+def test_the_attempt_is_committed_before_the_mail_is_handed_over(desk: Desk) -> None:
+    desk.enrol()
+    other = Database(desk.settings.database.url)
+    seen: list[tuple[str, str | None, int]] = []
+
+    def look(_message: EmailMessage) -> None:
+        with other.reading() as session:
+            row = session.exec(select(Reminder).where(Reminder.rung == 0, col(Reminder.fence) > 0)).one()
+            seen.append((row.state, row.message_id, row.n_attempts))
+
+    desk.transport.on_send = look
+    desk.run()
+    other.dispose()
+
+    assert seen == [(ReminderState.SENDING, desk.transport.mails[0]["Message-ID"], 1)]
+
+
+def test_no_transaction_is_open_while_a_mail_is_handed_over(desk: Desk) -> None:
+    desk.enrol()
+    other = Database(desk.settings.database.url)
+
+    def write(_message: EmailMessage) -> None:
+        with other.transaction() as session:
+            session.execute(update(Contact).values(phone="06"))
+
+    desk.transport.on_send = write
+    outcome = desk.run()
+    other.dispose()
+
+    assert outcome == {"accepted": 1}
+
+
+def test_a_deferred_mail_is_tried_again_after_five_minutes(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [TryLater("451 later")]
+
+    outcomes = [desk.run(desk.now + timedelta(seconds=seconds)) for seconds in (0, 299, 300)]
+
+    assert outcomes == [{"deferred": 1}, {}, {"accepted": 1}]
+
+
+def test_the_second_attempt_is_the_same_mail_with_the_same_link(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [TryLater("451 later")]
+    desk.run()
+
+    desk.run(desk.now + timedelta(hours=1))
+
+    first, second = desk.transport.mails
+    assert first["Message-ID"] == second["Message-ID"]
+    assert form_url(first) == form_url(second)
+
+
+def tries_until_given_up(desk: Desk, start: datetime) -> list[datetime]:
+    """When a mail was tried that is always deferred."""
+    tried, at = [], start
+    while len(tried) < 100:
+        desk.transport.failures = [TryLater("451 later")]
+        desk.run(at)
+        tried.append(at)
+        row = desk.rows()[0]
+        if row.next_attempt_at is None:
+            break
+        at = row.next_attempt_at
+    return tried
+
+
+@on_sqlite
+def test_waits_double_up_to_six_hours(desk: Desk) -> None:
+    desk.enrol()
+
+    tried = tries_until_given_up(desk, desk.now)
+
+    minutes = [(later - earlier).total_seconds() / 60 for earlier, later in pairwise(tried)]
+    assert minutes[:9] == [5, 10, 20, 40, 80, 160, 320, 360, 360]
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(days=6)])
+@on_sqlite
+def test_a_mail_is_tried_for_five_days_however_late_the_first_attempt(desk: Desk, late: timedelta) -> None:
+    desk.enrol()
+
+    tried = tries_until_given_up(desk, desk.now + late)
+
+    assert GIVE_UP_AFTER - DAY <= tried[-1] - tried[0] <= GIVE_UP_AFTER + DAY
+
+
+@pytest.mark.parametrize("failure", [Refused("550 5.1.1 no such user"), Refused("554 5.7.1 rejected")])
+def test_a_refused_mail_is_not_tried_again(desk: Desk, failure: Refused) -> None:
+    desk.enrol()
+    desk.transport.failures = [failure]
+
+    outcomes = [desk.run(desk.now + DAY * days) for days in range(6)]
+
+    assert outcomes == [{"rejected": 1}, {}, {}, {}, {}, {}]
+    assert desk.rows()[0].failure == str(failure)
+
+
+def test_an_unknown_mail_goes_out_once_more_after_a_day(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [OutcomeUnknown("lost")]
+
+    times = (timedelta(0), UNKNOWN_RETRY - timedelta(seconds=1), UNKNOWN_RETRY, 2 * UNKNOWN_RETRY)
+    outcomes = [desk.run(desk.now + after) for after in times]
+
+    assert outcomes == [{"unknown": 1}, {}, {"accepted": 1}, {}]
+    assert desk.transport.mails[0]["Message-ID"] == desk.transport.mails[1]["Message-ID"]
+
+
+def test_a_mail_that_is_unknown_twice_never_goes_out_again(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [OutcomeUnknown("lost"), OutcomeUnknown("lost again")]
+
+    outcomes = [desk.run(desk.now + DAY * days) for days in range(6)]
+
+    assert outcomes == [{"unknown": 1}, {"rejected": 1}, {}, {}, {}, {}]
+
+
+def test_a_mail_that_is_unknown_then_deferred_then_unknown_never_goes_out_again(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [OutcomeUnknown("lost"), TryLater("451 later"), OutcomeUnknown("lost again")]
+
+    outcomes = [desk.run(desk.now + DAY * days) for days in range(6)]
+
+    assert outcomes == [{"unknown": 1}, {"deferred": 1}, {"rejected": 1}, {}, {}, {}]
+
+
+def test_an_answer_stops_the_second_copy_of_an_unknown_mail(desk: Desk) -> None:
+    patient_id = desk.enrol()
+    desk.transport.failures = [OutcomeUnknown("lost")]
+    desk.run()
+    desk.write(lambda session: answer(session, patient_id))
+
+    desk.run(desk.now + UNKNOWN_RETRY)
+
+    assert (len(desk.transport.mails), desk.states()[0]) == (1, SkipReason.ANSWERED)
+
+
+@pytest.mark.parametrize("death", [KeyboardInterrupt(), SystemExit(1)])
+def test_a_mail_whose_dispatcher_died_is_unknown_after_the_lease(desk: Desk, death: BaseException) -> None:
+    desk.enrol()
+    desk.transport.failures = [death]
+    with pytest.raises(type(death)):
+        desk.run()
+
+    outcomes = [desk.run(desk.now + after) for after in (LEASE - timedelta(seconds=1), LEASE)]
+
+    assert outcomes == [{}, {"unknown": 1}]
+
+
+def test_a_mail_whose_dispatcher_died_goes_out_once_more_as_the_same_mail(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        desk.run()
+    desk.run(desk.now + LEASE)
+
+    desk.run(desk.now + LEASE + UNKNOWN_RETRY)
+
+    first, second = desk.transport.mails
+    assert (first["Message-ID"], form_url(first)) == (second["Message-ID"], form_url(second))
+
+
+def test_a_mail_whose_dispatcher_died_twice_never_goes_out_again(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [KeyboardInterrupt(), KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        desk.run()
+    desk.run(desk.now + LEASE)
+    with pytest.raises(KeyboardInterrupt):
+        desk.run(desk.now + LEASE + UNKNOWN_RETRY)
+
+    for days in range(2, 6):
+        desk.run(desk.now + DAY * days)
+
+    assert (len(desk.transport.mails), desk.states()[0]) == (2, ReminderState.REJECTED)
+
+
+def test_mails_that_a_dead_dispatcher_had_only_claimed_go_out_after_the_lease(desk: Desk) -> None:
+    for number in range(3):
+        desk.enrol(email=f"p{number}@example.org")
+    desk.transport.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        desk.run()
+
+    desk.run(desk.now + LEASE)
+
+    assert sorted(desk.transport.recipients) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+
+
+@on_sqlite
+def test_every_outcome_is_audited(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [TryLater("451 later"), OutcomeUnknown("lost")]
+
+    for days in range(3):
+        desk.run(desk.now + DAY * days)
+
+    assert desk.actions() == ["reminder_deferred", "reminder_unknown", "reminder_accepted"]
+
+
+@on_sqlite
+def test_a_mail_whose_dispatcher_died_is_audited(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        desk.run()
+
+    desk.run(desk.now + LEASE)
+
+    assert desk.actions() == ["reminder_unknown"]
+
+
+# One patient's trouble is not another's
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_mail_that_cannot_be_built_is_rejected_and_the_others_go(desk: Desk, position: int) -> None:
+    emails = ["good@example.org"]
+    emails.insert(position, "=?utf-8?q?=0A?=bcc@example.org")
+    for email in emails:
+        desk.enrol(email=email)
+
+    desk.run()
+
+    first_rungs = [row for row in desk.rows() if row.rung == 0]
+    assert desk.transport.recipients == ["good@example.org"]
+    assert first_rungs[position].state == ReminderState.REJECTED
+    assert "reminder_rejected" in desk.actions()
+
+
+@pytest.mark.parametrize("failure", [TryLater("451"), Refused("550"), OutcomeUnknown("lost")])
+@on_sqlite
+def test_a_mail_that_fails_does_not_hold_up_the_others(desk: Desk, failure: Exception) -> None:
+    for number in range(3):
+        desk.enrol(email=f"p{number}@example.org")
+    desk.transport.failures = [failure]
+
+    outcome = desk.run()
+
+    assert outcome["accepted"] == 2

@@ -1,0 +1,157 @@
+"""Migrations lead from an empty database to exactly the models, and back."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Inspector, inspect
+from sqlalchemy.engine.interfaces import ReflectedIndex
+from sqlmodel import SQLModel
+
+from registry.config import MIGRATIONS
+from registry.storage.database import Database
+from registry.storage.migrating import is_current, upgrade
+from tests.postgresql import Cluster
+
+VERSIONS = sorted((MIGRATIONS / "versions").glob("*.py"))
+_numbers = itertools.count()
+
+
+def scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(config)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["engine"] = database.engine
+    command.downgrade(config, revision)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Database, Database]]:
+    """Two databases without a table."""
+    if request.param == "sqlite":
+        urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second")]
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        urls = [cluster.create(f"empty_{next(_numbers)}") for _ in range(2)]
+    first, second = (Database(url) for url in urls)
+    yield first, second
+    first.dispose()
+    second.dispose()
+
+
+def schema_of(database: Database) -> dict[str, Any]:
+    """Every table with its columns, constraints and indexes, names included."""
+    found = inspect(database.engine)
+    names = [name for name in found.get_table_names() if name != "alembic_version"]
+    return {name: _table(found, name) for name in names}
+
+
+def _table(found: Inspector, name: str) -> dict[str, Any]:
+    columns, keys, indexes = found.get_columns(name), found.get_foreign_keys(name), found.get_indexes(name)
+    return {
+        "columns": {c["name"]: (str(c["type"]), c["nullable"]) for c in columns},
+        "primary key": found.get_pk_constraint(name),
+        "checks": {c["name"]: _plain(c["sqltext"]) for c in found.get_check_constraints(name)},
+        "uniques": {c["name"]: c["column_names"] for c in found.get_unique_constraints(name)},
+        "foreign keys": {k["name"]: (k["constrained_columns"], k["referred_table"]) for k in keys},
+        "indexes": {i["name"]: (i["column_names"], bool(i["unique"]), _options(i)) for i in indexes},
+    }
+
+
+def _options(index: ReflectedIndex) -> dict[str, str]:
+    return {name: _plain(str(value)) for name, value in index.get("dialect_options", {}).items()}
+
+
+def _plain(sql: str) -> str:
+    return re.sub(r"[\s()\"]+", " ", sql).strip()
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [path.name[:5] for path in VERSIONS] == [f"{number:04}_" for number in range(1, len(VERSIONS) + 1)]
+
+
+@pytest.mark.parametrize("path", VERSIONS, ids=lambda path: path.stem)
+def test_a_migration_carries_the_number_of_its_file(path: Path) -> None:
+    assert f'revision = "{path.name[:4]}"' in path.read_text()
+
+
+def test_there_is_a_single_head() -> None:
+    assert len(scripts().get_heads()) == 1
+
+
+def test_every_migration_follows_the_one_before() -> None:
+    revisions = sorted(script.revision for script in scripts().walk_revisions())
+    parents = [scripts().get_revision(revision).down_revision for revision in revisions]
+
+    assert parents == [None, *revisions[:-1]]
+
+
+def test_upgrading_an_empty_database_gives_the_models(empty_databases: tuple[Database, Database]) -> None:
+    migrated, _ = empty_databases
+
+    upgrade(migrated)
+
+    with migrated.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_upgrading_gives_every_constraint_of_the_models(empty_databases: tuple[Database, Database]) -> None:
+    migrated, modelled = empty_databases
+    with modelled.engine.begin() as connection:
+        SQLModel.metadata.create_all(connection)
+
+    upgrade(migrated)
+
+    assert schema_of(migrated) == schema_of(modelled)
+
+
+def test_downgrading_leaves_nothing(empty_databases: tuple[Database, Database]) -> None:
+    database, _ = empty_databases
+    upgrade(database)
+
+    downgrade(database, "base")
+
+    assert schema_of(database) == {}
+
+
+def test_upgrading_after_a_downgrade_gives_the_same(empty_databases: tuple[Database, Database]) -> None:
+    database, _ = empty_databases
+    upgrade(database)
+    before = schema_of(database)
+
+    downgrade(database, "base")
+    upgrade(database)
+
+    assert schema_of(database) == before
+
+
+def test_upgrading_twice_changes_nothing(empty_databases: tuple[Database, Database]) -> None:
+    database, _ = empty_databases
+    upgrade(database)
+    before = schema_of(database)
+
+    upgrade(database)
+
+    assert schema_of(database) == before
+
+
+def test_only_a_migrated_database_is_current(empty_databases: tuple[Database, Database]) -> None:
+    migrated, untouched = empty_databases
+
+    upgrade(migrated)
+
+    assert (is_current(migrated), is_current(untouched)) == (True, False)
