@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-import registry.storage.models  # noqa: F401  every table must be known before schemas are compared
+import registry.storage.models  # every table must be known before schemas are compared
 
 engine = context.config.attributes["engine"]
 

@@ -8,9 +8,14 @@ from registry.config import Settings
 Clock = Callable[[], datetime]
 
 
+def machine_time() -> datetime:
+    """The machine's own time, for waiting and never for deciding what is due."""
+    return datetime.now(UTC)
+
+
 def clock_of(settings: Settings) -> Clock:
     """The clock of a process: the machine's, or in demo mode the instant at which the demonstration stands still."""
     fixed = settings.demo.now
     if fixed is None:
-        return lambda: datetime.now(UTC)
+        return machine_time
     return lambda: fixed.astimezone(UTC)

@@ -2,12 +2,12 @@
 
 import logging
 import signal
-from datetime import UTC, datetime
+from datetime import UTC
 from types import FrameType
 
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from registry.clock import Clock
+from registry.clock import Clock, machine_time
 from registry.config import Settings
 from registry.mail.transport import transport_of
 from registry.security.keys import load_keys
@@ -33,8 +33,8 @@ def run_scheduler(settings: Settings, *, clock: Clock) -> None:
     # Late or missed ticks do no harm: whatever is due is found at the next one, so none is dropped and none doubled.
     defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     scheduler = BlockingScheduler(timezone=UTC, job_defaults=defaults)
-    first = datetime.fromtimestamp(0, UTC)
-    scheduler.add_job(dispatch, "interval", seconds=TICK_SECONDS, next_run_time=first, id="dispatch reminders")
+    at_once = machine_time()
+    scheduler.add_job(dispatch, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="dispatch reminders")
     _stop_on_signals(scheduler)
     try:
         scheduler.start()

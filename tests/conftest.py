@@ -33,9 +33,7 @@ def _connect_to_loopback_only(self: socket.socket, address: object) -> None:
 def pytest_configure() -> None:
     """Block the outside network, and let no setting of this machine leak into a test."""
     socket.socket.connect = _connect_to_loopback_only  # type: ignore[method-assign, assignment]
-    for name in [
-        name for name in os.environ if name.startswith("REGISTRY_") and name != "REGISTRY_TEST_REQUIRE"
-    ]:
+    for name in [name for name in os.environ if name.startswith("REGISTRY_") and name != "REGISTRY_TEST_REQUIRE"]:
         del os.environ[name]
 
 

@@ -65,9 +65,7 @@ class Cluster:
             self._folder,
         ]
         with (self._folder / "log").open("wb") as log:
-            self._server = subprocess.Popen(
-                [*serve, *options], stdout=log, stderr=log, user=user, cwd=self._folder
-            )
+            self._server = subprocess.Popen([*serve, *options], stdout=log, stderr=log, user=user, cwd=self._folder)
         self._wait()
         return self
 

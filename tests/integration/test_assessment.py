@@ -235,9 +235,7 @@ def test_a_closed_form_refuses_sending(form: OpenForm) -> None:
 
 def test_the_form_is_unknown_once_the_patient_withdrew(form: OpenForm, by: Actor, today: date) -> None:
     with form.database.transaction() as session:
-        enrolment.withdraw(
-            session, patient_id=form.patient_id, withdrawn_on=today, today=today, by=by, now=form.now
-        )
+        enrolment.withdraw(session, patient_id=form.patient_id, withdrawn_on=today, today=today, by=by, now=form.now)
 
     with pytest.raises(Unknown):
         form.answer()

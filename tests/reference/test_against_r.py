@@ -43,10 +43,7 @@ def read_reference(path: Path) -> dict[Key, float]:
     with path.open(encoding="utf-8") as file:
         version = file.readline()
         assert version.startswith("# R version ")
-        return {
-            (row["cohort"], row["group"], row["statistic"]): float(row["value"])
-            for row in csv.DictReader(file)
-        }
+        return {(row["cohort"], row["group"], row["statistic"]): float(row["value"]) for row in csv.DictReader(file)}
 
 
 def read_tables() -> dict[tuple[str, str], ScoreTable]:
@@ -165,9 +162,7 @@ def test_statistics_equal_r(cohort: str, group: str) -> None:
 
 
 def test_every_number_of_r_is_compared_except_the_tests_refused_below_five() -> None:
-    refused = {
-        ("tiny", group, f"paired_{name}") for group in ("without", "with") for name in ("t", "df", "p")
-    }
+    refused = {("tiny", group, f"paired_{name}") for group in ("without", "with") for name in ("t", "df", "p")}
 
     assert REFERENCE.keys() - COMPUTED.keys() == refused
 

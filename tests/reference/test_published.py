@@ -70,9 +70,7 @@ def test_welch_on_change_lies_beside_the_equal_variance_test_of_vickers_and_altm
     ],
     ids=["3 months", "6 months", "12 months"],
 )
-def test_welch_equals_kim_2021(
-    surgery: tuple[str, str], none: tuple[str, str], difference: float, p: float
-) -> None:
+def test_welch_equals_kim_2021(surgery: tuple[str, str], none: tuple[str, str], difference: float, p: float) -> None:
     result = welch(rebuilt(n=57, mean=surgery[0], sd=surgery[1]), rebuilt(n=71, mean=none[0], sd=none[1]))
 
     assert isinstance(result, Comparison)
@@ -93,9 +91,7 @@ def test_welch_equals_kim_2021_at_one_month() -> None:
 @pytest.mark.parametrize(
     ("k", "n", "low", "high", "tolerance"), [(81, 263, 0.2553, 0.3662, 5e-5), (9, 26, 0.194, 0.538, 5e-4)]
 )
-def test_wilson_interval_equals_the_printed_one(
-    k: int, n: int, low: float, high: float, tolerance: float
-) -> None:
+def test_wilson_interval_equals_the_printed_one(k: int, n: int, low: float, high: float, tolerance: float) -> None:
     result = proportion(k, n)
 
     assert isinstance(result, Proportion)

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from registry.figures.placement import spread, text_width, wrapped
 
 claim = settings(deadline=None, database=None)
-things = st.lists(
-    st.tuples(st.floats(-20, 120, allow_nan=False), st.floats(0.5, 8, allow_nan=False)), max_size=8
-)
+things = st.lists(st.tuples(st.floats(-20, 120, allow_nan=False), st.floats(0.5, 8, allow_nan=False)), max_size=8)
 
 
 def test_things_with_room_stay_where_they_are_wanted() -> None:

@@ -105,9 +105,7 @@ def test_scale_names_its_ends_and_its_direction(labels: TrajectoryLabels) -> Non
 
 
 def test_number_of_answers_stands_under_every_moment_of_every_group() -> None:
-    figure = drawn(
-        [series("without", "A", point(0, *[50] * 31, 20), point(3)), series("with", "B", point(0, 1))]
-    )
+    figure = drawn([series("without", "A", point(0, *[50] * 31, 20), point(3)), series("with", "B", point(0, 1))])
 
     numbers = sorted((round(w.bottom), w.text) for w in words(figure) if w.text in {"32", "0", "1", "–"})
 
@@ -135,9 +133,7 @@ def test_japanese_figure_is_told_in_japanese() -> None:
 
 
 def test_point_without_an_interval_is_told_as_such() -> None:
-    assert "3 months 40.0 (no interval; n = 1)" in text_of(
-        drawn([series("all", "All", point(3, 40))]), "desc"
-    )
+    assert "3 months 40.0 (no interval; n = 1)" in text_of(drawn([series("all", "All", point(3, 40))]), "desc")
 
 
 @pytest.mark.parametrize("labels", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
@@ -230,9 +226,7 @@ def test_words_are_apart_wherever_the_lines_end_and_however_near_the_moments(
     ends: list[int], moments: list[int]
 ) -> None:
     groups = [
-        series(
-            f"g{place}", f"{place} earlier operations", *(point(m, *[end] * 1234) for m in sorted(moments))
-        )
+        series(f"g{place}", f"{place} earlier operations", *(point(m, *[end] * 1234) for m in sorted(moments)))
         for place, end in enumerate(ends)
     ]
 

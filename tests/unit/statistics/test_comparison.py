@@ -41,9 +41,7 @@ VARIED = table((60, 20, 2), (50, 30, 2), (40, 35, 2))
     ],
     ids=["empty", "everyone missing", "a group of one", "a group of four"],
 )
-def test_too_small_a_group_on_either_side_is_not_compared(
-    compare: Compare, other: ScoreTable, reason: Reason
-) -> None:
+def test_too_small_a_group_on_either_side_is_not_compared(compare: Compare, other: ScoreTable, reason: Reason) -> None:
     assert compare(VARIED, other) == compare(other, VARIED) == Absent(reason=reason)
 
 
@@ -160,9 +158,7 @@ def test_shifting_both_groups_leaves_the_difference(
 @claim
 @given(first=rows, second=rows, seed=st.randoms(use_true_random=False))
 @BOTH
-def test_order_of_the_rows_does_not_matter(
-    compare: Compare, first: list[Row], second: list[Row], seed: Random
-) -> None:
+def test_order_of_the_rows_does_not_matter(compare: Compare, first: list[Row], second: list[Row], seed: Random) -> None:
     mixed = list(first)
     seed.shuffle(mixed)
 

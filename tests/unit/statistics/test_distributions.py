@@ -36,6 +36,4 @@ def test_normal_quantile_equals_r() -> None:
 
 
 def test_results_are_plain_floats() -> None:
-    assert {type(t_quantile(0.975, df=3)), type(two_sided_p(1.0, df=3)), type(normal_quantile(0.5))} == {
-        float
-    }
+    assert {type(t_quantile(0.975, df=3)), type(two_sided_p(1.0, df=3)), type(normal_quantile(0.5))} == {float}

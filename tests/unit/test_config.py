@@ -1,0 +1,436 @@
+"""The configuration is checked as a whole, and every problem is told at once in words."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from registry.clock import clock_of
+from registry.config import Settings, load_settings
+from registry.domain.errors import ConfigurationProblems
+
+ROOT = Path(__file__).parents[2]
+OWN = (ROOT / "config.toml").read_text()
+SCALARS = (str, int, bool)
+
+type_of_file = Callable[..., Path]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the project's own configuration with some of its text replaced."""
+
+    def write(*changes: tuple[str, str]) -> Path:
+        content = OWN
+        for old, new in changes:
+            assert old in content, old
+            content = content.replace(old, new)
+        path = tmp_path / "config.toml"
+        path.write_text(content)
+        return path
+
+    return write
+
+
+def problems_in(path: Path) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationProblems) as caught:
+        load_settings(path)
+    return caught.value.problems
+
+
+# The project's own file
+
+
+def test_the_projects_own_configuration_is_valid() -> None:
+    settings = load_settings(ROOT / "config.toml")
+
+    assert [timepoint.code for timepoint in settings.protocol.timepoints] == ["before", "M3", "M6", "M12", "M24"]
+
+
+def test_the_windows_are_the_decided_ones() -> None:
+    found = {
+        timepoint.code: (timepoint.months, timepoint.opens_days_before, timepoint.closes_days_after)
+        for timepoint in load_settings(ROOT / "config.toml").protocol.timepoints
+    }
+
+    assert found == {
+        "before": (0, 60, 0),
+        "M3": (3, 14, 45),
+        "M6": (6, 14, 60),
+        "M12": (12, 14, 90),
+        "M24": (24, 14, 90),
+    }
+
+
+def test_the_ladder_is_the_decided_one() -> None:
+    assert load_settings(ROOT / "config.toml").protocol.ladder.email_days == (0, 7, 14)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = load_settings(ROOT / "config.toml")
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.web.port = 1
+
+
+# Paths
+
+
+def test_paths_count_from_the_file(config: type_of_file, tmp_path: Path) -> None:
+    settings = load_settings(config())
+
+    assert settings.database.url == f"sqlite:///{tmp_path}/data/registry.db"
+    assert settings.mail.folder == tmp_path / "data/outbox"
+    assert settings.security.key_file == tmp_path / "data/secret.key"
+
+
+def test_paths_count_from_the_file_wherever_the_command_is_called(
+    config: type_of_file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    settings = load_settings(Path("../config.toml"))
+
+    assert settings.mail.folder == tmp_path / "data/outbox"
+
+
+def test_an_absolute_path_stays(config: type_of_file) -> None:
+    settings = load_settings(config(('url = "sqlite:///data/registry.db"', 'url = "sqlite:////srv/registry.db"')))
+
+    assert settings.database.url == "sqlite:////srv/registry.db"
+
+
+def test_an_address_of_postgresql_stays(config: type_of_file) -> None:
+    settings = load_settings(config(('url = "sqlite:///data/registry.db"', 'url = "postgresql://u@h/registry"')))
+
+    assert settings.database.url == "postgresql://u@h/registry"
+
+
+# The environment
+
+VALUES = {
+    "database.url": ("postgresql://registry@127.0.0.1/other", "postgresql://registry@127.0.0.1/other"),
+    "web.host": ("0.0.0.0", "0.0.0.0"),
+    "web.port": ("8001", 8001),
+    "web.base_url": ("https://followup.example.org/", "https://followup.example.org"),
+    "web.workers": ("3", 3),
+    "web.threads": ("5", 5),
+    "mail.host": ("smtp.example.org", "smtp.example.org"),
+    "mail.port": ("2525", 2525),
+    "mail.tls": ("none", "none"),
+    "mail.user": ("registry", "registry"),
+    "mail.password": ("a secret = with # signs", "a secret = with # signs"),
+    "mail.sender": ("desk@example.org", "desk@example.org"),
+    "mail.reply_to": ("", ""),
+    "mail.folder": ("/srv/outbox", Path("/srv/outbox")),
+    "security.key_file": ("/srv/key", Path("/srv/key")),
+    "security.session_idle_minutes": ("7", 7),
+    "security.session_hours": ("1", 1),
+    "demo.enabled": ("false", False),
+    "demo.now": ("2026-11-20T09:00:00+09:00", datetime(2026, 11, 20, 0, 0, tzinfo=UTC)),
+    "study.instrument": ("vas6/1-week-worst/imaginable/v1", "vas6/1-week-worst/imaginable/v1"),
+}
+
+
+def scalars_of(section: type[BaseModel], prefix: str) -> list[str]:
+    return [f"{prefix}.{name}" for name, field in section.model_fields.items() if not _is_nested(field.annotation)]
+
+
+def _is_nested(annotation: Any) -> bool:
+    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return is_section or getattr(annotation, "__origin__", None) is tuple
+
+
+def test_every_scalar_of_a_section_has_its_variable_tried_here() -> None:
+    sections = {name: field.annotation for name, field in Settings.model_fields.items() if name != "sites"}
+    known = {name for prefix, section in sections.items() for name in scalars_of(section, prefix)}
+
+    assert known == VALUES.keys()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_the_environment_wins_over_the_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, wanted = VALUES[name]
+    section, _, field = name.partition(".")
+    monkeypatch.setenv(f"REGISTRY_{section}_{field}".upper(), given)
+
+    settings = load_settings(ROOT / "config.toml")
+
+    assert getattr(getattr(settings, section), field) == wanted
+
+
+def test_one_variable_leaves_the_rest_of_its_section_to_the_file(
+    config: type_of_file, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_WEB_PORT", "8001")
+
+    settings = load_settings(config(("threads = 8", "threads = 3")))
+
+    assert (settings.web.port, settings.web.threads) == (8001, 3)
+
+
+def test_a_bad_variable_is_told_like_a_bad_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_MAIL_PORT", "many")
+
+    assert problems_in(ROOT / "config.toml") == ("mail.port: must be a whole number (given: 'many')",)
+
+
+def test_a_variable_of_no_setting_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_MAIL_HOSTT", "smtp.example.org")
+
+    assert problems_in(ROOT / "config.toml") == ("mail.hostt: is not a setting; check its spelling",)
+
+
+# The password
+
+
+def test_a_password_in_the_file_is_refused(config: type_of_file) -> None:
+    path = config(('user = ""', 'user = ""\npassword = "hunter2"'))
+
+    assert problems_in(path) == ("mail.password: keep it out of the file; set REGISTRY_MAIL_PASSWORD instead",)
+
+
+def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_MAIL_PASSWORD", "hunter2")
+
+    assert "hunter2" not in repr(load_settings(ROOT / "config.toml"))
+
+
+# The clock
+
+
+def test_the_clock_stands_still_in_demo_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_DEMO_NOW", "2026-11-20T09:00:00+09:00")
+
+    clock = clock_of(load_settings(ROOT / "config.toml"))
+
+    assert (clock(), clock().tzinfo) == (datetime(2026, 11, 20, 0, 0, tzinfo=UTC), UTC)
+
+
+def test_the_clock_runs_without_an_instant() -> None:
+    clock = clock_of(load_settings(ROOT / "config.toml"))
+
+    assert clock() <= clock()
+    assert clock().tzinfo is UTC
+
+
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_the_clock_cannot_be_set_outside_demo_mode(
+    config: type_of_file, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = [("enabled = true", "enabled = false")]
+    if where == "file":
+        changes.append(('now = ""', 'now = "2026-11-20T09:00:00+09:00"'))
+    else:
+        monkeypatch.setenv("REGISTRY_DEMO_NOW", "2026-11-20T09:00:00+09:00")
+
+    (problem,) = problems_in(config(*changes))
+
+    assert "demo" in problem
+    assert "the clock can only be set in demo mode" in problem
+
+
+def test_an_instant_without_a_zone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_DEMO_NOW", "2026-11-20T09:00:00")
+
+    assert problems_in(ROOT / "config.toml") == (
+        "demo.now: give the time zone too, such as 2026-11-20T09:00:00+09:00",
+    )
+
+
+# Problems in words
+
+SINGLE_PROBLEMS = [
+    ("port = 8000", "port = 0", "web.port: input should be greater than or equal to 1 (given: 0)"),
+    ("port = 8000", "port = 65536", "web.port: input should be less than or equal to 65535 (given: 65536)"),
+    ("port = 8000", 'port = "x"', "web.port: must be a whole number (given: 'x')"),
+    ("port = 8000", "port = 80.5", "web.port: must be a whole number (given: 80.5)"),
+    ("workers = 1", "wrokers = 1", "web.wrokers: is not a setting; check its spelling"),
+    ("[demo]", "[dmeo]", "dmeo: is not a setting; check its spelling"),
+    ("enabled = true", 'enabled = "perhaps"', "demo.enabled: must be true or false (given: 'perhaps')"),
+    ('sender = "followup@example.org"', "sender = 5", "mail.sender: must be text in quotation marks (given: 5)"),
+    ('tls = "starttls"', 'tls = "ssl"', "mail.tls: input should be 'starttls', 'tls' or 'none' (given: 'ssl')"),
+    ('base_url = ""', 'base_url = "followup.jp"', "web.base_url: must begin with http:// or https://"),
+    (
+        '"Asia/Tokyo"',
+        '"Asia/Osaka"',
+        "sites 1.time_zone: 'Asia/Osaka' is not a time zone; write it like Asia/Tokyo",
+    ),
+    (', ja = "見本病院"', "", "sites 1.name: also give it in ja"),
+    ('code = "DEMO"\n', "", "sites 1.code: is missing"),
+    ("email_days = [0, 7, 14]", "email_days = 7", "study.reminders.email_days: must be a list in square brackets"),
+    ('code = "M12"\n', "", "study.timepoints 3.code: is missing"),
+    (
+        "email_days = [0, 7, 14]",
+        "email_days = [7, 0]",
+        "study.reminders.email_days: give days after the due date in rising order, such as [0, 7, 14]",
+    ),
+    (
+        '"arm_numb"]',
+        '"arm_nub"]',
+        "study.items: 'arm_nub' is not an item of the instrument; its items are "
+        "low_back, leg_pain, leg_numb, neck, arm_pain, arm_numb",
+    ),
+    (
+        "vas6/1-week-worst/imaginable/v1",
+        "vas7",
+        "study.instrument: 'vas7' is not known; known are vas6/1-week-worst/imaginable/v1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "instead", "problem"), SINGLE_PROBLEMS)
+def test_a_problem_names_its_place_and_what_was_given(
+    config: type_of_file, line: str, instead: str, problem: str
+) -> None:
+    found = problems_in(config((line, instead)))
+
+    assert [line.removesuffix(" (given: 7)") for line in found] == [problem]
+
+
+def test_every_problem_is_told_at_once(config: type_of_file) -> None:
+    found = problems_in(
+        config(
+            ("port = 8000", "port = 0"),
+            ("threads = 8", 'threads = "x"'),
+            ('"Asia/Tokyo"', '"Mars"'),
+            ("email_days = [0, 7, 14]", "email_days = [7, 0]"),
+            ("at_least = 30", "at_least = 101"),
+        )
+    )
+
+    assert [problem.partition(":")[0] for problem in found] == [
+        "web.port",
+        "web.threads",
+        "sites 1.time_zone",
+        "study.reminders.email_days",
+        "study.entry.at_least",
+    ]
+
+
+def test_a_clock_outside_demo_mode_is_told_together_with_other_problems(config: type_of_file) -> None:
+    found = problems_in(
+        config(
+            ("enabled = true", "enabled = false"),
+            ('now = ""', 'now = "2026-11-20T09:00:00+09:00"'),
+            ("port = 8000", "port = 0"),
+        )
+    )
+
+    assert len(found) == 2
+
+
+def test_a_site_that_is_there_twice_is_told_together_with_other_problems(config: type_of_file) -> None:
+    site = OWN[OWN.index("[[sites]]") : OWN.index("[study]")]
+
+    found = problems_in(config(("[[sites]]", f"{site}\n[[sites]]"), ("port = 8000", "port = 0")))
+
+    assert len(found) == 2
+
+
+def test_a_site_that_is_there_twice_is_refused(config: type_of_file) -> None:
+    site = OWN[OWN.index("[[sites]]") : OWN.index("[study]")]
+
+    (problem,) = problems_in(config(("[[sites]]", f"{site}\n[[sites]]")))
+
+    assert "the code DEMO is there more than once" in problem
+
+
+def test_an_unknown_item_does_not_hide_an_overlapping_window(config: type_of_file) -> None:
+    found = problems_in(config(('"arm_numb"]', '"arm_nub"]'), ("email_days = [0, 7, 14]", "email_days = [7, 0]")))
+
+    assert len(found) == 2
+
+
+def test_a_group_without_words_in_a_language_is_a_problem(config: type_of_file) -> None:
+    labels = OWN[OWN.index("[study.groupings.labels.ja]") :]
+
+    assert any("ja" in problem for problem in problems_in(config((labels, ""))))
+
+
+def test_a_question_that_is_asked_twice_is_a_problem(config: type_of_file) -> None:
+    assert any("low_back" in problem for problem in problems_in(config(('"arm_numb"]', '"low_back"]'))))
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("closes_days_after = 45", "closes_days_after = 100000000"),
+        ("months = 24", "months = 200000"),
+        ("opens_days_before = 60", "opens_days_before = 10000000"),
+    ],
+)
+def test_a_window_beyond_every_calendar_is_told_in_words(config: type_of_file, line: str, instead: str) -> None:
+    assert all(problem.startswith("study.") for problem in problems_in(config((line, instead))))
+
+
+# Files that are no configuration
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "none.toml"
+
+    assert problems_in(path) == (f"there is no configuration file {path}",)
+
+
+def test_a_file_that_is_no_toml_is_told(config: type_of_file) -> None:
+    (problem,) = problems_in(config(("[web]", "[web")))
+
+    assert "cannot be read" in problem
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xff\xfe[web]")
+
+    (problem,) = problems_in(path)
+
+    assert "cannot be read" in problem
+
+
+def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (problem,) = problems_in(tmp_path)
+
+    assert "cannot be read" in problem
+
+
+def test_an_empty_file_tells_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.touch()
+
+    assert problems_in(path) == ("sites: is missing", "study: is missing")
+
+
+@pytest.mark.parametrize("value", ["5", '"smtp.example.org"', "[]"])
+def test_a_section_that_is_no_table_is_told(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"mail = {value}\n")
+
+    assert any(problem.startswith("mail: ") for problem in problems_in(path))
+
+
+def test_a_site_that_is_not_configured_is_told() -> None:
+    settings = load_settings(ROOT / "config.toml")
+
+    with pytest.raises(ConfigurationProblems, match="has a site NOWHERE that is not in the configuration"):
+        settings.site("NOWHERE")
+
+
+def test_reading_the_configuration_loads_no_database_and_no_pages() -> None:
+    """It is what every command does first, `registry --help` included."""
+    heavy = "{'sqlalchemy', 'flask', 'numpy', 'matplotlib'}"
+    script = f"import sys, registry.config; print(sorted({heavy} & sys.modules.keys()))"
+
+    shown = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT, env=os.environ
+    )
+
+    assert shown.stdout.strip() == "[]"
