@@ -3,6 +3,7 @@
 import logging
 import signal
 from datetime import UTC
+from threading import Event
 from types import FrameType
 
 from apscheduler.schedulers.blocking import BlockingScheduler
@@ -24,9 +25,11 @@ def run_scheduler(settings: Settings, *, clock: Clock) -> None:
     database = Database(settings.database.url)
     keys = load_keys(settings.security.key_file)
 
+    stopping = Event()
+
     def dispatch() -> None:
         with transport_of(settings.mail) as transport:
-            outcomes = send_due_reminders(Dispatch(database, settings, keys, transport, clock()))
+            outcomes = send_due_reminders(Dispatch(database, settings, keys, transport, clock, stopping.is_set))
         if outcomes:
             logger.info("Reminders: %s", ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())))
 
@@ -35,15 +38,15 @@ def run_scheduler(settings: Settings, *, clock: Clock) -> None:
     scheduler = BlockingScheduler(timezone=UTC, job_defaults=defaults)
     at_once = machine_time()
     scheduler.add_job(dispatch, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="dispatch reminders")
-    _stop_on_signals(scheduler)
-    try:
-        scheduler.start()
-    finally:
-        database.dispose()
+    _stop_on_signals(scheduler, stopping)
+    scheduler.start()
 
 
-def _stop_on_signals(scheduler: BlockingScheduler) -> None:
+def _stop_on_signals(scheduler: BlockingScheduler, stopping: Event) -> None:
+    """Finish the mail that is on its way, give the others back, and end."""
+
     def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
         scheduler.shutdown(wait=False)
 
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -74,9 +74,7 @@ def upgrade() -> None:
         sa.Column("died_on", sa.Date(), nullable=True),
         sa.Column("created_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.CheckConstraint("language IN ('en', 'ja')", name=op.f("ck__patient__language_known")),
-        sa.CheckConstraint(
-            "birth_year BETWEEN 1880 AND 2200", name=op.f("ck__patient__birth_year_plausible")
-        ),
+        sa.CheckConstraint("birth_year BETWEEN 1880 AND 2200", name=op.f("ck__patient__birth_year_plausible")),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk__patient__site_id__site")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__patient")),
         sa.UniqueConstraint("public_id", name=op.f("uq__patient__public_id")),
@@ -91,12 +89,7 @@ def upgrade() -> None:
         sa.Column(
             "role",
             sa.Enum(
-                "clinician",
-                "coordinator",
-                name="role_known",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
+                "clinician", "coordinator", name="role_known", native_enum=False, create_constraint=True, length=32
             ),
             nullable=False,
         ),
@@ -134,9 +127,7 @@ def upgrade() -> None:
         sa.Column("assessed_by", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
         sa.Column("recorded_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.Column("superseded_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__classification__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__classification__patient_id__patient")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__classification")),
     )
     with op.batch_alter_table("classification", schema=None) as batch_op:
@@ -157,9 +148,7 @@ def upgrade() -> None:
         sa.Column("email", sqlmodel.sql.sqltypes.AutoString(length=320), nullable=True),
         sa.Column("phone", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
         sa.Column("emails_stopped_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__contact__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__contact__patient_id__patient")),
         sa.PrimaryKeyConstraint("patient_id", name=op.f("pk__contact")),
     )
     with op.batch_alter_table("contact", schema=None) as batch_op:
@@ -172,12 +161,9 @@ def upgrade() -> None:
         sa.Column("withdrawn_on", sa.Date(), nullable=True),
         sa.Column("is_imported", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
-            "withdrawn_on IS NULL OR withdrawn_on >= enrolled_on",
-            name=op.f("ck__enrolment__withdrawn_after_enrolled"),
+            "withdrawn_on IS NULL OR withdrawn_on >= enrolled_on", name=op.f("ck__enrolment__withdrawn_after_enrolled")
         ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__enrolment__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__enrolment__patient_id__patient")),
         sa.PrimaryKeyConstraint("patient_id", name=op.f("pk__enrolment")),
     )
     op.create_table(
@@ -217,15 +203,12 @@ def upgrade() -> None:
         sa.Column("procedure", sqlmodel.sql.sqltypes.AutoString(length=100), nullable=False),
         sa.Column("recorded_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.CheckConstraint(
-            "(state = 'performed') = (operated_on IS NOT NULL)",
-            name=op.f("ck__operation__performed_has_its_day"),
+            "(state = 'performed') = (operated_on IS NOT NULL)", name=op.f("ck__operation__performed_has_its_day")
         ),
         sa.CheckConstraint(
             "state <> 'planned' OR planned_on IS NOT NULL", name=op.f("ck__operation__planned_has_its_day")
         ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__operation__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__operation__patient_id__patient")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__operation")),
     )
     with op.batch_alter_table("operation", schema=None) as batch_op:
@@ -256,15 +239,11 @@ def upgrade() -> None:
         sa.Column("due_on", sa.Date(), nullable=False),
         sa.Column("closes_on", sa.Date(), nullable=False),
         sa.Column("declined_on", sa.Date(), nullable=True),
-        sa.CheckConstraint(
-            "opens_on <= due_on AND due_on <= closes_on", name=op.f("ck__follow_up__window_in_order")
-        ),
+        sa.CheckConstraint("opens_on <= due_on AND due_on <= closes_on", name=op.f("ck__follow_up__window_in_order")),
         sa.ForeignKeyConstraint(
             ["operation_id"], ["operation.id"], name=op.f("fk__follow_up__operation_id__operation")
         ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__follow_up__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__follow_up__patient_id__patient")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__follow_up")),
         sa.UniqueConstraint("operation_id", "timepoint", name=op.f("uq__follow_up__operation_id_timepoint")),
     )
@@ -278,14 +257,7 @@ def upgrade() -> None:
         sa.Column("public_id", sqlmodel.sql.sqltypes.AutoString(length=26), nullable=False),
         sa.Column(
             "purpose",
-            sa.Enum(
-                "form",
-                "preferences",
-                name="purpose_known",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
+            sa.Enum("form", "preferences", name="purpose_known", native_enum=False, create_constraint=True, length=32),
             nullable=False,
         ),
         sa.Column("patient_id", sa.Integer(), nullable=False),
@@ -295,15 +267,12 @@ def upgrade() -> None:
         sa.Column("issued_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.Column("revoked_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.CheckConstraint(
-            "(purpose = 'form') = (follow_up_id IS NOT NULL)",
-            name=op.f("ck__access_link__form_has_its_follow_up"),
+            "(purpose = 'form') = (follow_up_id IS NOT NULL)", name=op.f("ck__access_link__form_has_its_follow_up")
         ),
         sa.ForeignKeyConstraint(
             ["follow_up_id"], ["follow_up.id"], name=op.f("fk__access_link__follow_up_id__follow_up")
         ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__access_link__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__access_link__patient_id__patient")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__access_link")),
         sa.UniqueConstraint("public_id", name=op.f("uq__access_link__public_id")),
         sa.UniqueConstraint("token_hash", name=op.f("uq__access_link__token_hash")),
@@ -325,9 +294,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["follow_up_id"], ["follow_up.id"], name=op.f("fk__assessment__follow_up_id__follow_up")
         ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__assessment__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__assessment__patient_id__patient")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__assessment")),
         sa.UniqueConstraint("follow_up_id", name=op.f("uq__assessment__follow_up_id")),
         sa.UniqueConstraint("reference", name=op.f("uq__assessment__reference")),
@@ -379,9 +346,7 @@ def upgrade() -> None:
             ["assessment_id"], ["assessment.id"], name=op.f("fk__answer__assessment_id__assessment")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__answer")),
-        sa.UniqueConstraint(
-            "assessment_id", "item", "version", name=op.f("uq__answer__assessment_id_item_version")
-        ),
+        sa.UniqueConstraint("assessment_id", "item", "version", name=op.f("uq__answer__assessment_id_item_version")),
     )
     with op.batch_alter_table("answer", schema=None) as batch_op:
         batch_op.create_index(
@@ -430,7 +395,7 @@ def upgrade() -> None:
                 "window_closed",
                 "operation_off",
                 "overtaken",
-                "imported",
+                "not_yet_open",
                 "not_planned",
                 name="skip_reason_known",
                 native_enum=False,
@@ -443,6 +408,7 @@ def upgrade() -> None:
         sa.Column("claimed_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("next_attempt_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("n_attempts", sa.Integer(), nullable=False),
+        sa.Column("first_tried_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("access_link_id", sa.Integer(), nullable=True),
         sa.Column("message_id", sqlmodel.sql.sqltypes.AutoString(length=120), nullable=True),
         sa.Column("sent_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
@@ -457,12 +423,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["access_link_id"], ["access_link.id"], name=op.f("fk__reminder__access_link_id__access_link")
         ),
-        sa.ForeignKeyConstraint(
-            ["follow_up_id"], ["follow_up.id"], name=op.f("fk__reminder__follow_up_id__follow_up")
-        ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk__reminder__patient_id__patient")
-        ),
+        sa.ForeignKeyConstraint(["follow_up_id"], ["follow_up.id"], name=op.f("fk__reminder__follow_up_id__follow_up")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk__reminder__patient_id__patient")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk__reminder")),
         sa.UniqueConstraint("follow_up_id", "rung", name=op.f("uq__reminder__follow_up_id_rung")),
         sa.UniqueConstraint("message_id", name=op.f("uq__reminder__message_id")),

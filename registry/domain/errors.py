@@ -36,5 +36,13 @@ class LinkClosed(RegistryError):
         self.closed_on = closed_on
 
 
+class FormNotOpenYet(RegistryError):
+    """The form behind a link opens on a later day, as when an operation was moved after the link was sent."""
+
+    def __init__(self, opens_on: date) -> None:
+        super().__init__(f"opens on {opens_on}")
+        self.opens_on = opens_on
+
+
 class SignInRefused(RegistryError):
     """The name or the password is not right; which of the two is not said."""

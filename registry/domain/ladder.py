@@ -29,6 +29,7 @@ class SkipReason(StrEnum):
     WINDOW_CLOSED = "window_closed"
     OPERATION_OFF = "operation_off"
     OVERTAKEN = "overtaken"
+    NOT_YET_OPEN = "not_yet_open"
     NOT_PLANNED = "not_planned"
 
 
@@ -60,6 +61,8 @@ _REASON_BY_STATUS = {
     FollowUpStatus.DIED: SkipReason.DIED,
     FollowUpStatus.MISSED: SkipReason.WINDOW_CLOSED,
     FollowUpStatus.NOT_NEEDED: SkipReason.OPERATION_OFF,
+    # Only a mail whose operation was moved after its day came due; the plan brings it back on its new day.
+    FollowUpStatus.UPCOMING: SkipReason.NOT_YET_OPEN,
 }
 
 

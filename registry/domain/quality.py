@@ -1,5 +1,6 @@
 """Rules that find impossible values; each problem is a field and a sentence."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -10,6 +11,8 @@ OLDEST_AGE = 120
 FURTHEST_PLAN_MONTHS = 24
 
 Problem = tuple[str, str]
+
+_STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/#-]{0,39}")
 
 
 def problems_of_birth(birth_year: int | None, born_on: date | None, *, today: date) -> Iterator[Problem]:
@@ -22,12 +25,22 @@ def problems_of_birth(birth_year: int | None, born_on: date | None, *, today: da
         yield "born_on", "The date of birth is in the future"
 
 
+def is_study_id(text: str) -> bool:
+    """Whether a text can be a study ID: letters, digits and signs without blanks, so that no name slips in."""
+    return _STUDY_ID.fullmatch(text) is not None
+
+
+def earliest_birth(birth_year: int, born_on: date | None) -> date:
+    """The day of birth, or the first on which somebody of that year can have been born."""
+    return born_on or date(birth_year, 1, 1)
+
+
 def problems_of_operation(
     *,
     state: OperationState,
     planned_on: date | None,
     operated_on: date | None,
-    birth_year: int,
+    born_on: date,
     today: date,
 ) -> Iterator[Problem]:
     """A state without its day, a day before birth, a performed operation in the future, a plan years away."""
@@ -38,8 +51,8 @@ def problems_of_operation(
     if state != OperationState.PERFORMED and operated_on is not None:
         yield "operated_on", "Only a performed operation has a day of operation"
     for field, day in (("planned_on", planned_on), ("operated_on", operated_on)):
-        if day is not None and day.year < birth_year:
-            yield field, f"This day is before the patient was born ({birth_year})"
+        if day is not None and day < born_on:
+            yield field, f"This day is before the patient was born ({born_on.year})"
     if operated_on is not None and operated_on > today:
         yield "operated_on", "This day is in the future; record the operation as planned"
     if planned_on is not None and planned_on > add_months(today, FURTHEST_PLAN_MONTHS):

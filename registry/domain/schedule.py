@@ -30,6 +30,7 @@ class FollowUpFacts:
 
     window: VisitWindow
     operation_state: OperationState
+    is_before: bool = False
     has_answers: bool = False
     is_submitted: bool = False
     declined_on: date | None = None
@@ -67,9 +68,13 @@ def _ended_by(facts: FollowUpFacts, *, today: date) -> FollowUpStatus | None:
         return FollowUpStatus.WITHDRAWN
     if facts.declined_on and facts.declined_on <= last_day:
         return FollowUpStatus.DECLINED
-    if facts.operation_state in (OperationState.POSTPONED, OperationState.CANCELLED):
-        return FollowUpStatus.NOT_NEEDED
-    return None
+    return None if _is_needed(facts) else FollowUpStatus.NOT_NEEDED
+
+
+def _is_needed(facts: FollowUpFacts) -> bool:
+    """A performed operation needs every form, a planned one only the form before it, any other none."""
+    is_planned = facts.operation_state == OperationState.PLANNED
+    return facts.operation_state == OperationState.PERFORMED or (is_planned and facts.is_before)
 
 
 def _by_calendar(facts: FollowUpFacts, *, today: date) -> FollowUpStatus:

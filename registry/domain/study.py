@@ -10,6 +10,8 @@ from registry.domain.instruments import HIGHEST_SCORE, INSTRUMENTS, LOWEST_SCORE
 from registry.domain.vocabularies import UNKNOWN_GROUP
 
 BEFORE = "before"
+LONGEST_FOLLOW_UP_MONTHS = 600
+LONGEST_WINDOW_DAYS = 3650
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,10 @@ def _problems_of_timepoints(timepoints: tuple[Timepoint, ...]) -> Iterator[str]:
     for timepoint in timepoints:
         if timepoint.opens_days_before < 0 or timepoint.closes_days_after < 0:
             yield f"study.timepoints: the window of {timepoint.code} must not have negative days"
+        if max(timepoint.opens_days_before, timepoint.closes_days_after) > LONGEST_WINDOW_DAYS:
+            yield f"study.timepoints: the window of {timepoint.code} must not be wider than {LONGEST_WINDOW_DAYS} days"
+        if timepoint.months > LONGEST_FOLLOW_UP_MONTHS:
+            yield f"study.timepoints: {timepoint.code} must be at most {LONGEST_FOLLOW_UP_MONTHS} months away"
         if not timepoint.is_before and timepoint.months < 1:
             yield f"study.timepoints: {timepoint.code} must be at least 1 month after the operation"
     for earlier, later in pairwise(timepoints):
@@ -141,7 +147,8 @@ def _problems_of_timepoints(timepoints: tuple[Timepoint, ...]) -> Iterator[str]:
 
 def _overlap(earlier: Timepoint, later: Timepoint) -> bool:
     """Whether two windows share a day for an operation on any day of a leap-year cycle."""
-    if min(earlier.opens_days_before, earlier.closes_days_after, later.opens_days_before) < 0:
+    reaches = (earlier.opens_days_before, earlier.closes_days_after, later.opens_days_before, later.closes_days_after)
+    if min(reaches) < 0 or max(reaches) > LONGEST_WINDOW_DAYS or later.months > LONGEST_FOLLOW_UP_MONTHS:
         return False
     days = (date(2023, 1, 1) + timedelta(days=offset) for offset in range(4 * 365 + 1))
     return any(later.window(day).opens_on <= earlier.window(day).closes_on for day in days)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -37,7 +38,7 @@ class Addressee:
 
 
 @dataclass(frozen=True)
-class Reminder:
+class Letter:
     """Everything that a mail asking for a form says."""
 
     kind: MailKind
@@ -51,56 +52,56 @@ class Reminder:
     is_demo: bool
 
 
-def follow_up_reminder(reminder: Reminder, *, settings: MailSettings, message_id: str, now: datetime) -> EmailMessage:
+def follow_up_reminder(letter: Letter, *, settings: MailSettings, message_id: str, now: datetime) -> EmailMessage:
     """The mail that asks a patient for a form: text first, the same words as HTML, and the headers to stop it."""
-    subject, text = _words(reminder)
-    language = reminder.addressee.language
+    subject, text = _words(letter)
+    language = letter.addressee.language
     message = EmailMessage(policy=POLICY)
     message["Subject"] = _safe(subject)
-    message["From"] = _sender(reminder.site, settings.sender, language)
-    message["To"] = _safe(reminder.addressee.email)
+    message["From"] = _sender(letter.site, settings.sender, language)
+    message["To"] = _one_address(letter.addressee.email)
     message["Reply-To"] = _safe(settings.reply_to or settings.sender)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = _safe(message_id)
     message["Auto-Submitted"] = "auto-generated"
     message["List-Unsubscribe"] = _safe(
-        f"<{reminder.stop_url}/one-click>, <mailto:{settings.reply_to or settings.sender}>"
+        f"<{letter.stop_url}/one-click>, <mailto:{settings.reply_to or settings.sender}>"
     )
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(text)
-    message.add_alternative(_html(reminder, subject, text), subtype="html")
+    message.add_alternative(_html(letter, subject, text), subtype="html")
     # Setting the content removes every Content-* header, so this one comes last.
     message["Content-Language"] = language
     return message
 
 
-def _words(reminder: Reminder) -> tuple[str, str]:
+def _words(letter: Letter) -> tuple[str, str]:
     """The subject (the first line of the template) and the text of a mail."""
-    language = reminder.addressee.language
+    language = letter.addressee.language
     template = _environment().get_template(f"email/follow_up_reminder.{language}.txt")
     rendered = template.render(
-        kind=reminder.kind,
-        greeting=_greeting(reminder.addressee),
-        hospital=reminder.site.name[language],
-        signatory=reminder.site.signatory[language],
-        phone=reminder.site.phone,
-        phone_hours=reminder.site.phone_hours[language],
-        address=reminder.site.address[language],
-        reminder=reminder,
-        **_days(reminder),
+        kind=letter.kind,
+        greeting=_greeting(letter.addressee),
+        hospital=letter.site.name[language],
+        signatory=letter.site.signatory[language],
+        phone=letter.site.phone,
+        phone_hours=letter.site.phone_hours[language],
+        address=letter.site.address[language],
+        reminder=letter,
+        **_days(letter),
     )
     subject, _, text = rendered.partition("\n")
     return subject, text.strip("\n") + "\n"
 
 
-def _days(reminder: Reminder) -> dict[str, str]:
-    language, closes_on = reminder.addressee.language, reminder.closes_on
-    first = reminder.first_written_on
+def _days(letter: Letter) -> dict[str, str]:
+    language, closes_on = letter.addressee.language, letter.closes_on
+    first = letter.first_written_on
     return {
         "closing_day": languages.long_day(closes_on, language)
         if language == "en"
         else languages.week_day(closes_on, language),
-        "closing_short": languages.short_day(closes_on, language),
+        "closing_brief": languages.brief_day(closes_on, language),
         "first_day": languages.short_day(first, language) if first else "",
     }
 
@@ -112,19 +113,19 @@ def _greeting(addressee: Addressee) -> str:
     return f"Dear {title} {addressee.family_name},".replace("  ", " ")
 
 
-def _html(reminder: Reminder, subject: str, text: str) -> str:
+def _html(letter: Letter, subject: str, text: str) -> str:
     """The text part as HTML: blocks become paragraphs, the form's address a button above the bare address."""
-    letter, _, signature = text.partition("\n----------------------------------------\n")
+    body, _, signature = text.partition("\n----------------------------------------\n")
     return (
         _environment()
         .get_template("email/letter.html")
         .render(
-            language=reminder.addressee.language,
+            language=letter.addressee.language,
             subject=subject,
-            letter=_blocks(letter),
+            letter=_blocks(body),
             signature=_blocks(signature),
-            form_url=reminder.form_url,
-            stop_url=reminder.stop_url,
+            form_url=letter.form_url,
+            stop_url=letter.stop_url,
         )
     )
 
@@ -136,6 +137,17 @@ def _blocks(text: str) -> list[list[str]]:
 def _sender(site: SiteSettings, address: str, language: str) -> Address:
     desk = {"en": "follow-up desk", "ja": "経過確認係"}[language]
     return Address(display_name=_safe(f"{site.name[language]} {desk}"), addr_spec=_safe(address))
+
+
+def _one_address(value: str) -> str:
+    """An address that any server takes: no second one beside it, no name, nothing beyond ASCII."""
+    try:
+        is_plain = Address(addr_spec=_safe(value)).addr_spec == value and value.isascii()
+    except (ValueError, MessageError):
+        is_plain = False
+    if not is_plain:
+        raise UnsafeHeader("the address is not one that a mail can be sent to")
+    return value
 
 
 def _safe(value: str) -> str:

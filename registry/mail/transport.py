@@ -66,11 +66,17 @@ class FolderTransport:
 
     def send(self, message: EmailMessage, *, recipient: str) -> None:
         """Write the mail beside its place and move it there, so that nobody reads half a mail."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9.-]", "", message["Message-ID"].partition("@")[0])
+        try:
+            self._write(name, message.as_bytes())
+        except OSError as error:
+            raise TryLater(_reason(error)) from None
+
+    def _write(self, name: str, content: bytes) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.folder / f".{name}"
         with draft.open("wb") as file:
-            file.write(message.as_bytes())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         draft.rename(self.folder / f"{name}.eml")
@@ -111,7 +117,11 @@ class SmtpTransport:
 
     def _envelope(self, connection: smtplib.SMTP, recipient: str) -> None:
         """Everything before the first byte of the mail: until here nothing can have been accepted."""
-        self._expect(2, connection.mail(self.settings.sender))
+        code, reply = connection.mail(self.settings.sender)
+        if code // 100 != 2:
+            # The server minds the sender, which says nothing about this patient.
+            self._close()
+            raise TryLater(f"{code} {_without_addresses(reply.decode(errors='replace'))}")
         self._expect(2, connection.rcpt(recipient))
         self._expect(3, connection.docmd("DATA"))
 

@@ -83,13 +83,21 @@ def _problems_of_account(session: Session, sign_in_name: str, password: str) -> 
     return problems
 
 
-def sign_in(session: Session, *, sign_in_name: str, password: str, now: datetime) -> str:
-    """Begin a session and return its secret; a wrong name and a wrong password look and last alike."""
+def checked_staff(session: Session, *, sign_in_name: str, password: str) -> int:
+    """Whose name and password these are; a wrong name and a wrong password look and last alike.
+
+    Apart from `sign_in`, because a password takes long to check and patients must not wait for it to save.
+    """
     staff = session.exec(select(Staff).where(_staff.sign_in_name == sign_in_name)).first()
-    if not is_password(password, staff.password_hash if staff else None) or staff is None or not staff.is_active:
+    is_right = is_password(password, staff.password_hash if staff else None)
+    if staff is None or not is_right or not staff.is_active:
         raise SignInRefused("The name or the password is not right")
+    return staff.id
+
+
+def sign_in(session: Session, *, staff_id: int, now: datetime) -> str:
+    """Begin a session of somebody whose password was checked, and return its secret."""
     secret = random_secret()
-    staff_id = staff.id
     session.add(StaffSession(staff_id=staff_id, secret_hash=token_hash(secret), started_at=now, last_seen_at=now))
     audit.record(session, action="signed_in", subject="staff", subject_id=staff_id, by=staff_member(staff_id), now=now)
     return secret

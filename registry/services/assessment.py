@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session
 
 from registry.domain.actors import Actor
-from registry.domain.errors import LinkClosed, Unknown
+from registry.domain.errors import FormNotOpenYet, LinkClosed, Unknown
 from registry.domain.instruments import Mode
 from registry.domain.study import Study
 from registry.security.tokens import random_id
@@ -63,10 +63,24 @@ def open_form(session: Session, *, public_id: str) -> Form:
     return form
 
 
+def refuse_unless_open(form: Form, today: date) -> None:
+    """Raise outside the form's window: an answer given there would count for nothing."""
+    if today < form.window.opens_on:
+        raise FormNotOpenYet(form.window.opens_on)
+    if form.is_closed(today):
+        raise LinkClosed(form.window.closes_on)
+
+
+def lock_and_open_form(session: Session, *, public_id: str) -> Form:
+    """The form behind a link, held until the transaction ends so that two tabs write one after the other."""
+    lock_form(session, public_id=public_id)
+    return open_form(session, public_id=public_id)
+
+
 def record_answer(
     session: Session,
     *,
-    public_id: str,
+    form: Form,
     answer: GivenAnswer,
     study: Study,
     language: str,
@@ -74,10 +88,13 @@ def record_answer(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Save one answer: the same again changes nothing, another one becomes a new version beside the old."""
-    form = _open_for_writing(session, public_id, today)
-    standing = form.answers.get(answer.item)
-    if standing and (standing.score, standing.is_skipped) == (answer.score, answer.is_skipped):
+    """Save one answer: the same again changes nothing, another one becomes a new version beside the old.
+
+    The form must have been locked and opened in this transaction.
+    """
+    refuse_unless_open(form, today)
+    standing = form.saved.get(answer.item)
+    if standing and answer.item in form.answers and _is_same(standing, answer):
         return
     assessment_id = form.assessment_id or _begin(session, form, language=language, now=now)
     version = _supersede(session, standing, now)
@@ -96,9 +113,13 @@ def record_answer(
     audit.record(session, action="answer_saved", subject="assessment", subject_id=assessment_id, by=by, now=now, **told)
 
 
-def submit(session: Session, *, public_id: str, study: Study, today: date, by: Actor, now: datetime) -> None:
-    """Send the answers; sending them again shows the same receipt."""
-    form = _open_for_writing(session, public_id, today)
+def _is_same(standing: SavedAnswer, answer: GivenAnswer) -> bool:
+    return (standing.score, standing.is_skipped) == (answer.score, answer.is_skipped)
+
+
+def submit(session: Session, *, form: Form, study: Study, today: date, by: Actor, now: datetime) -> None:
+    """Send the answers of a form locked and opened in this transaction; sending again shows the same receipt."""
+    refuse_unless_open(form, today)
     if form.submitted_at is not None:
         return
     for item in study.items:
@@ -107,14 +128,6 @@ def submit(session: Session, *, public_id: str, study: Study, today: date, by: A
     assessment_id = form.assessment_id or 0
     session.execute(_SUBMIT, {"key": assessment_id, "submitted_at": now})
     audit.record(session, action="answers_sent", subject="assessment", subject_id=assessment_id, by=by, now=now)
-
-
-def _open_for_writing(session: Session, public_id: str, today: date) -> Form:
-    lock_form(session, public_id=public_id)
-    form = open_form(session, public_id=public_id)
-    if form.is_closed(today):
-        raise LinkClosed(form.window.closes_on)
-    return form
 
 
 def _begin(session: Session, form: Form, *, language: str, now: datetime) -> int:

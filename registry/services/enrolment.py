@@ -9,10 +9,12 @@ from sqlmodel import Session, select
 
 from registry.domain.actors import Actor
 from registry.domain.errors import InvalidInput
-from registry.domain.quality import Problem, problems_of_birth, problems_of_day
+from registry.domain.quality import Problem, earliest_birth, problems_of_birth, problems_of_day
+from registry.domain.study import Study
 from registry.domain.vocabularies import Sex
 from registry.security.tokens import random_id
 from registry.services import audit
+from registry.services.follow_up_plan import plan_again
 from registry.storage.models import Contact, Enrolment, Patient
 
 
@@ -104,7 +106,16 @@ class ContactDetails:
     language: str
 
 
-def change_contact(session: Session, *, patient_id: int, details: ContactDetails, by: Actor, now: datetime) -> None:
+def change_contact(
+    session: Session,
+    *,
+    patient_id: int,
+    details: ContactDetails,
+    study: Study,
+    today: date,
+    by: Actor,
+    now: datetime,
+) -> None:
     """Correct how a patient is named and reached; the audit trail tells which details changed, not their content."""
     patient, contact = session.get_one(Patient, patient_id), session.get_one(Contact, patient_id)
     changed = []
@@ -113,10 +124,14 @@ def change_contact(session: Session, *, patient_id: int, details: ContactDetails
         if getattr(row, name) != value:
             setattr(row, name, value)
             changed.append(name)
-    if changed:
-        session.add_all([patient, contact])
-        session.flush()
-        _record(session, "contact_changed", patient_id, by, now, changed=", ".join(changed))
+    if not changed:
+        return
+    session.add_all([patient, contact])
+    session.flush()
+    _record(session, "contact_changed", patient_id, by, now, changed=", ".join(changed))
+    if "email" in changed:
+        # Mails that were passed over for want of an address come back while their form is open.
+        plan_again(session, patient_id=patient_id, study=study, today=today)
 
 
 def withdraw(session: Session, *, patient_id: int, withdrawn_on: date, today: date, by: Actor, now: datetime) -> None:
@@ -132,7 +147,7 @@ def withdraw(session: Session, *, patient_id: int, withdrawn_on: date, today: da
 def record_death(session: Session, *, patient_id: int, died_on: date, today: date, by: Actor, now: datetime) -> None:
     """Record that a patient has died; every planned mail ends with it."""
     patient = session.get_one(Patient, patient_id)
-    earliest = date(patient.birth_year, 1, 1)
+    earliest = earliest_birth(patient.birth_year, patient.born_on)
     _refuse(problems_of_day("died_on", died_on, earliest=earliest, today=today))
     patient.died_on = died_on
     session.add(patient)
@@ -150,14 +165,15 @@ def stop_emails(session: Session, *, patient_id: int, by: Actor, now: datetime) 
         _record(session, "emails_stopped", patient_id, by, now)
 
 
-def resume_emails(session: Session, *, patient_id: int, by: Actor, now: datetime) -> None:
-    """Take back a stop of e-mails that was a mistake."""
+def resume_emails(session: Session, *, patient_id: int, study: Study, today: date, by: Actor, now: datetime) -> None:
+    """Take back a stop of e-mails that was a mistake; forms that are still open are asked for again."""
     contact = session.get_one(Contact, patient_id)
     if contact.emails_stopped_at is not None:
         contact.emails_stopped_at = None
         session.add(contact)
         session.flush()
         _record(session, "emails_resumed", patient_id, by, now)
+        plan_again(session, patient_id=patient_id, study=study, today=today)
 
 
 def _refuse(problems: Iterable[Problem]) -> None:

@@ -10,7 +10,8 @@ from registry.domain.schedule import planned_windows
 from registry.domain.study import Study, Timepoint, VisitWindow
 from registry.storage.models import Enrolment, FollowUp, Operation, Reminder, ReminderState
 
-_UNTOUCHED = (ReminderState.PLANNED, ReminderState.SKIPPED)
+# Nothing of these has reached the patient: they move with the plan.
+_UNTOUCHED = (ReminderState.PLANNED, ReminderState.SKIPPED, ReminderState.DEFERRED)
 
 
 def plan_follow_ups(session: Session, *, operation: Operation, enrolment: Enrolment, study: Study, today: date) -> None:
@@ -26,17 +27,12 @@ def plan_follow_ups(session: Session, *, operation: Operation, enrolment: Enrolm
             if follow_up is not None:
                 _drop_plan(session, follow_up)
             continue
-        follow_up = follow_up or FollowUp(
-            patient_id=operation.patient_id,
-            operation_id=operation.id,
-            timepoint=timepoint.code,
-            **vars(window),
-        )
-        follow_up.opens_on, follow_up.due_on, follow_up.closes_on = (
-            window.opens_on,
-            window.due_on,
-            window.closes_on,
-        )
+        if follow_up is None:
+            follow_up = FollowUp(
+                patient_id=operation.patient_id, operation_id=operation.id, timepoint=timepoint.code, **vars(window)
+            )
+        for name, day in vars(window).items():
+            setattr(follow_up, name, day)
         session.add(follow_up)
         session.flush()
         _plan_reminders(session, follow_up, _wanted(timepoint, window, study, enrolment), enrolment, today=today)
@@ -53,20 +49,28 @@ def _wanted(timepoint: Timepoint, window: VisitWindow, study: Study, enrolment: 
 def _plan_reminders(
     session: Session, follow_up: FollowUp, wanted: tuple[Rung, ...], enrolment: Enrolment, *, today: date
 ) -> None:
-    """One row a rung; rows that were never sent move with the plan, the others are history."""
+    """One row a rung; rows that nobody received move with the plan, the others are history."""
     standing = {row.rung: row for row in _reminders_of(session, follow_up)}
     if _sends_nothing(follow_up, enrolment, today=today):
         wanted = ()
+    first = _first_free_rung(standing.values(), follow_up)
     for rung in wanted:
-        row = standing.pop(rung.number, None) or Reminder(
-            follow_up_id=follow_up.id, patient_id=follow_up.patient_id, rung=rung.number, due_on=rung.due_on
+        number = first + rung.number
+        row = standing.pop(number, None) or Reminder(
+            follow_up_id=follow_up.id, patient_id=follow_up.patient_id, rung=number, due_on=rung.due_on
         )
         if row.state in _UNTOUCHED:
-            row.due_on, row.state, row.skip_reason = rung.due_on, ReminderState.PLANNED, None
+            row.due_on, row.state, row.skip_reason, row.next_attempt_at = rung.due_on, ReminderState.PLANNED, None, None
             session.add(row)
     for row in standing.values():
         _skip(session, row)
     session.flush()
+
+
+def _first_free_rung(standing: Iterable[Reminder], follow_up: FollowUp) -> int:
+    """Where a ladder begins: after the mails that were sent for an earlier day of the operation, if there were any."""
+    earlier = [row.rung for row in standing if row.state not in _UNTOUCHED and row.due_on < follow_up.opens_on]
+    return max(earlier, default=-1) + 1
 
 
 def _sends_nothing(follow_up: FollowUp, enrolment: Enrolment, *, today: date) -> bool:
@@ -81,12 +85,19 @@ def _drop_plan(session: Session, follow_up: FollowUp) -> None:
 
 
 def _skip(session: Session, row: Reminder, reason: SkipReason = SkipReason.NOT_PLANNED) -> None:
-    if row.state == ReminderState.PLANNED:
-        row.state, row.skip_reason = ReminderState.SKIPPED, reason
+    if row.state in (ReminderState.PLANNED, ReminderState.DEFERRED):
+        row.state, row.skip_reason, row.next_attempt_at = ReminderState.SKIPPED, reason, None
         session.add(row)
 
 
 def _reminders_of(session: Session, follow_up: FollowUp) -> Iterable[Reminder]:
-    return session.exec(
-        select(Reminder).where(Reminder.follow_up_id == follow_up.id).order_by(col(Reminder.rung))
-    ).all()
+    """The mails of a follow-up, held: a dispatcher that claims one meanwhile waits, or is seen to have done so."""
+    rows = select(Reminder).where(Reminder.follow_up_id == follow_up.id).order_by(col(Reminder.rung))
+    return session.exec(rows.with_for_update().execution_options(populate_existing=True)).all()
+
+
+def plan_again(session: Session, *, patient_id: int, study: Study, today: date) -> None:
+    """Bring the plan of each of a patient's operations up to date, as when an address was added."""
+    enrolment = session.get_one(Enrolment, patient_id)
+    for operation in session.exec(select(Operation).where(Operation.patient_id == patient_id)).all():
+        plan_follow_ups(session, operation=operation, enrolment=enrolment, study=study, today=today)

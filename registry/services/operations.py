@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from registry.domain.actors import Actor
 from registry.domain.errors import InvalidInput
-from registry.domain.quality import problems_of_day, problems_of_operation
+from registry.domain.quality import earliest_birth, problems_of_day, problems_of_operation
 from registry.domain.study import Study
 from registry.domain.vocabularies import Evidence, OperationState, Region
 from registry.services import audit
@@ -79,8 +79,9 @@ def _save(
     now: datetime,
     action: str,
 ) -> Operation:
-    patient = session.get_one(Patient, operation.patient_id)
-    _check(facts, birth_year=patient.birth_year, today=today)
+    patient = held_patient(session, operation.patient_id)
+    _check(facts, born_on=earliest_birth(patient.birth_year, patient.born_on), today=today)
+    _refuse_twin(session, operation, facts)
     session.add(operation)
     session.flush()
     enrolment = session.get_one(Enrolment, operation.patient_id)
@@ -89,18 +90,32 @@ def _save(
     return operation
 
 
-def _check(facts: OperationFacts, *, birth_year: int, today: date) -> None:
+def _check(facts: OperationFacts, *, born_on: date, today: date) -> None:
     problems = dict(
         problems_of_operation(
             state=facts.state,
             planned_on=facts.planned_on,
             operated_on=facts.operated_on,
-            birth_year=birth_year,
+            born_on=born_on,
             today=today,
         )
     )
     if problems:
         raise InvalidInput(problems)
+
+
+def held_patient(session: Session, patient_id: int) -> Patient:
+    """A patient, held until the transaction ends: two people who change the same one do so one after the other."""
+    return session.get_one(Patient, patient_id, with_for_update=True)
+
+
+def _refuse_twin(session: Session, operation: Operation, facts: OperationFacts) -> None:
+    """A second operation on the same day is a button pressed twice: it would send every mail twice."""
+    field, day = ("operated_on", facts.operated_on) if facts.operated_on else ("planned_on", facts.planned_on)
+    others = select(Operation).where(Operation.patient_id == operation.patient_id, Operation.state == facts.state)
+    for other in session.exec(others):
+        if other.id != operation.id and day is not None and getattr(other, field) == day:
+            raise InvalidInput({field: f"An operation on {day.isoformat()} is recorded already"})
 
 
 def classify(
@@ -110,6 +125,7 @@ def classify(
     problems = dict(problems_of_day("assessed_on", assigned.assessed_on, earliest=None, today=today))
     if problems:
         raise InvalidInput(problems)
+    held_patient(session, patient_id)
     for earlier in current_classifications(session, patient_id=patient_id):
         if earlier.grouping_code == assigned.grouping_code:
             earlier.superseded_at = now

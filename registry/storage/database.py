@@ -1,23 +1,26 @@
 """Connections and transactions: the rules that keep an answer once its receipt was shown."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from registry.domain.errors import RegistryError
+
+__all__ = ["Database", "DatabaseUnusable", "Session"]
 
 # WAL lets readers read while one writes; FULL makes a commit survive a power cut; the rest is law and hygiene.
 _SQLITE_RULES = {
     "journal_mode": "wal",
     "synchronous": 2,
-    "busy_timeout": 10000,
+    # A long import keeps the others waiting: they wait rather than lose an answer.
+    "busy_timeout": 60000,
     "foreign_keys": 1,
     "recursive_triggers": 1,
     "secure_delete": 1,
@@ -53,6 +56,15 @@ class Database:
         with Session(self._reading_engine, autoflush=False) as session:
             yield session
 
+    def answers(self) -> bool:
+        """Whether the database can be read at this moment."""
+        try:
+            with self.reading() as session:
+                session.execute(text("SELECT 1"))
+        except OperationalError:
+            return False
+        return True
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -62,17 +74,11 @@ def _sqlite_engine(url: str) -> Engine:
     path = make_url(url).database
     if not path or path == ":memory:":
         raise DatabaseUnusable("database.url: name a file, such as sqlite:///data/registry.db")
-    _make_private(Path(path))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, pool_size=20, hide_parameters=True)
     event.listen(engine, "connect", _apply_sqlite_rules)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _make_private(path: Path) -> None:
-    """Make the file, readable by its owner alone, before SQLite makes it readable by everybody."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _apply_sqlite_rules(connection: Any, _record: object) -> None:

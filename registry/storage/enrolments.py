@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, func, select
 from sqlmodel import Session
 
+from registry.storage.follow_ups import Answered, answered_columns
 from registry.storage.models import (
     AccessLink,
     Answer,
@@ -43,7 +44,7 @@ class FollowUpRow:
     """A follow-up with what was answered."""
 
     follow_up: FollowUp
-    assessment: Assessment | None
+    answered: Answered | None
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,14 @@ def _with_surroundings(session: Session, people: Sequence[tuple[Patient, Contact
     )
     follow_ups: dict[int, list[FollowUpRow]] = defaultdict(list)
     for row in session.execute(
-        select(FollowUp, Assessment)
+        select(FollowUp, *answered_columns())
         .outerjoin(Assessment, _assessment.follow_up_id == _follow_up.id)
         .where(_follow_up.patient_id.in_(ids))
         .order_by(_follow_up.due_on)
     ):
-        follow_ups[row.FollowUp.patient_id].append(FollowUpRow(row.FollowUp, row.Assessment))
+        follow_up, *answered = row
+        found = Answered(*answered) if answered[0] is not None else None
+        follow_ups[follow_up.patient_id].append(FollowUpRow(follow_up, found))
     return [
         PatientRow(
             patient,

@@ -1,7 +1,7 @@
 """What stands behind a form's link: one row for the form, one for each saved answer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 from sqlalchemy import bindparam, select
@@ -38,6 +38,7 @@ class SavedAnswer:
     score: int | None
     is_skipped: bool
     mode: str | None
+    answered_on: date
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,19 @@ class Form:
     has_left: bool
     assessment_id: int | None
     reference: str | None
-    submitted_at: datetime | None
-    answers: Mapping[str, SavedAnswer]
+    sent_at: datetime | None
+    saved: Mapping[str, SavedAnswer]
+    """Every standing answer, also those of a day before the operation was moved."""
+
+    @property
+    def answers(self) -> Mapping[str, SavedAnswer]:
+        """The answers that count: given since the form opened."""
+        return {item: found for item, found in self.saved.items() if found.answered_on >= self.window.opens_on}
+
+    @property
+    def submitted_at(self) -> datetime | None:
+        """When the answers were sent; what was sent for an earlier day of the operation was another form."""
+        return self.sent_at if len(self.answers) == len(self.saved) else None
 
     def is_closed(self, today: date) -> bool:
         """Whether the last day of the form has passed."""
@@ -98,7 +110,7 @@ _LOCK = (
     .where(*_OPEN_LINK)
     .with_for_update(of=table_of(FollowUp))
 )
-_ANSWERS = select(_answer.item, _answer.id, _answer.version, _answer.score, _answer.is_skipped, _answer.mode).where(
+_ANSWERS = select(_answer.item, *(_answer[field.name] for field in fields(SavedAnswer))).where(
     _answer.assessment_id == bindparam("assessment_id"), _answer.superseded_at.is_(None)
 )
 
@@ -128,11 +140,11 @@ def form_behind(session: Session, *, public_id: str) -> Form | None:
         has_left=row.withdrawn_on is not None or row.died_on is not None,
         assessment_id=row.assessment_id,
         reference=row.reference,
-        submitted_at=row.submitted_at,
-        answers=_answers(session, row.assessment_id) if row.assessment_id else {},
+        sent_at=row.submitted_at,
+        saved=_answers(session, row.assessment_id) if row.assessment_id else {},
     )
 
 
 def _answers(session: Session, assessment_id: int) -> dict[str, SavedAnswer]:
     rows = session.execute(_ANSWERS, {"assessment_id": assessment_id})
-    return {row.item: SavedAnswer(row.id, row.version, row.score, row.is_skipped, row.mode) for row in rows}
+    return {item: SavedAnswer(*values) for item, *values in rows}

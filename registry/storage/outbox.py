@@ -7,6 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
 from sqlmodel import Session
 
+from registry.storage.follow_ups import Answered, answered_columns
 from registry.storage.models import (
     Assessment,
     Contact,
@@ -74,18 +75,27 @@ def _is_due(today: date, now: datetime) -> ColumnElement[bool]:
     return or_(planned, waiting)
 
 
-def give_up_lost_sendings(session: Session, *, now: datetime, next_attempt_at: datetime) -> int:
+def give_up_lost_sendings(session: Session, *, now: datetime, next_attempt_at: datetime) -> dict[int, ReminderState]:
     """Rows whose sender died during SMTP: nobody knows whether the mail was accepted; the second is the last."""
-    lost = update(Reminder).where(_reminder.state == ReminderState.SENDING, _reminder.next_attempt_at <= now)
-    last = {"state": ReminderState.REJECTED, "next_attempt_at": None, "failure": "the sender stopped twice"}
-    again = {
-        "state": ReminderState.UNKNOWN,
-        "next_attempt_at": next_attempt_at,
-        "failed_at": now,
-        "failure": "the sender stopped",
-    }
-    session.execute(lost.where(_reminder.failed_at.is_not(None)).values(**last))
-    return int(session.execute(lost.values(**again)).rowcount)  # type: ignore[attr-defined]
+    lost = (
+        update(Reminder)
+        .where(_reminder.state == ReminderState.SENDING, _reminder.next_attempt_at <= now)
+        .returning(_reminder.id)
+    )
+    last = lost.where(_reminder.failed_at.is_not(None)).values(
+        state=ReminderState.REJECTED, next_attempt_at=None, failure="the sender stopped twice"
+    )
+    again = lost.values(
+        state=ReminderState.UNKNOWN, next_attempt_at=next_attempt_at, failed_at=now, failure="the sender stopped"
+    )
+    rejected = {row.id: ReminderState.REJECTED for row in session.execute(last)}
+    return rejected | {row.id: ReminderState.UNKNOWN for row in session.execute(again)}
+
+
+def release(session: Session, claims: Sequence[Claim]) -> None:
+    """Give claims back that nothing was done with."""
+    for claim in claims:
+        mark(session, claim, state=ReminderState.PLANNED, next_attempt_at=None)
 
 
 def mark(session: Session, claim: Claim, **values: object) -> bool:
@@ -114,15 +124,14 @@ class DueMail:
     patient: Patient
     contact: Contact
     enrolment: Enrolment
-    has_answers: bool
-    is_submitted: bool
+    answered: Answered | None
     ladder: LadderFacts
 
 
 def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
     """The facts of a claimed mail, read at the moment of sending; None when the claim was lost."""
     found = session.execute(
-        select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, Assessment)
+        select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, *answered_columns())
         .join(FollowUp, _follow_up.id == _reminder.follow_up_id)
         .join(Operation, _operation.id == _follow_up.operation_id)
         .join(Patient, _patient.id == _reminder.patient_id)
@@ -133,7 +142,7 @@ def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
     ).first()
     if found is None:
         return None
-    reminder, follow_up, operation, patient, contact, enrolment, assessment = found
+    reminder, follow_up, operation, patient, contact, enrolment, *answered = found
     return DueMail(
         reminder,
         follow_up,
@@ -141,21 +150,22 @@ def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
         patient,
         contact,
         enrolment,
-        has_answers=assessment is not None,
-        is_submitted=assessment is not None and assessment.submitted_at is not None,
-        ladder=_ladder_facts(session, reminder, today),
+        answered=Answered(*answered) if answered[0] is not None else None,
+        ladder=_ladder_facts(session, reminder, follow_up, today=today),
     )
 
 
-def _ladder_facts(session: Session, reminder: Reminder, today: date) -> LadderFacts:
+def _ladder_facts(session: Session, reminder: Reminder, follow_up: FollowUp, *, today: date) -> LadderFacts:
+    """The others of the same ladder; what was sent for an earlier day of the operation is another ladder."""
     is_kept = _reminder.state != ReminderState.SKIPPED
+    is_of_window = _reminder.due_on >= follow_up.opens_on
     later = and_(_reminder.rung > reminder.rung, _reminder.due_on <= today, is_kept)
     row = session.execute(
         select(
-            func.min(_reminder.sent_at).label("first_sent_at"),
-            func.max(_reminder.rung).label("last_rung"),
+            func.min(_reminder.sent_at).filter(is_of_window).label("first_sent_at"),
+            func.max(_reminder.rung).filter(is_kept).label("last_rung"),
             func.count().filter(later).label("n_later"),
-        ).where(_reminder.follow_up_id == reminder.follow_up_id)
+        ).where(_reminder.follow_up_id == follow_up.id)
     ).one()
     return LadderFacts(row.n_later > 0, row.first_sent_at, row.last_rung)
 

@@ -155,7 +155,7 @@ def test_at_least_twenty_mails_are_due_and_really_leave(
     loaded(database, settings, now, by)
 
     with transport_of(settings.mail) as transport:
-        dispatch = Dispatch(database, settings, keys, transport, now)
+        dispatch = Dispatch(database, settings, keys, transport, lambda: now)
         outcomes, again = send_due_reminders(dispatch), send_due_reminders(dispatch)
 
     assert 20 <= outcomes["accepted"] <= 60

@@ -222,7 +222,7 @@ def test_past_timepoints_send_nothing_and_coming_ones_are_planned(
         session.execute(text("UPDATE contact SET email = 'imported@example.org'"))
 
     with transport_of(settings.mail) as transport:
-        sent = send_due_reminders(Dispatch(importer.database, settings, keys, transport, importer.now))
+        sent = send_due_reminders(Dispatch(importer.database, settings, keys, transport, lambda: importer.now))
 
     with importer.database.reading() as session:
         planned = session.exec(
@@ -392,8 +392,8 @@ def test_a_score_that_is_no_whole_number_to_100_is_refused_with_its_reason(
         ("K-001,,50,,,,,,,,,", "birth_year", "not a year of four digits"),
         ("K-001,,1850,,,,,,,,,", "birth_year", "Enter a year from"),
         ("K-001,,2027,,,,,,,,,", "birth_year", "Enter a year from"),
-        (f"{'K' * 41},,1950,,,,,,,,,", "study_id", "longer than 40"),
-        ("K\x00,,1950,,,,,,,,,", "study_id", "cannot be shown"),
+        (f"{'K' * 41},,1950,,,,,,,,,", "study_id", "at most 40"),
+        ("K\x00,,1950,,,,,,,,,", "study_id", "without blanks"),
         ("K-001,woman,1950,,,,,,,,,", "sex", "not one of female, male, other, unknown"),
         ("K-001,,1950,2024-05-10,,yes,,,,,,", "lumbar_disease", "not one of without, with, unknown"),
         (f"K-001,,1950,2024-05-10,{'x' * 101},,,,,,,", "procedure", "longer than 100"),

@@ -96,7 +96,7 @@ class Desk:
             return patient.id
 
     def run(self, at: datetime | None = None) -> dict[str, int]:
-        dispatch = Dispatch(self.database, self.settings, self.keys, self.transport, at or self.now)
+        dispatch = Dispatch(self.database, self.settings, self.keys, self.transport, lambda: at or self.now)
         return dict(send_due_reminders(dispatch))
 
     def on(self, day: date) -> datetime:
@@ -151,7 +151,7 @@ def test_a_due_reminder_is_written_into_the_folder(desk: Desk, settings: Setting
     desk.enrol()
 
     with transport_of(settings.mail) as transport:
-        send_due_reminders(Dispatch(desk.database, settings, desk.keys, transport, desk.now))
+        send_due_reminders(Dispatch(desk.database, settings, desk.keys, transport, lambda: desk.now))
 
     assert len(list(settings.mail.folder.glob("*.eml"))) == 1
 
@@ -236,8 +236,8 @@ def test_the_words_follow_what_reached_the_patient(desk: Desk) -> None:
     subjects = [mail["Subject"].removeprefix("[DEMO] Demo Hospital: ") for mail in desk.transport.mails]
     assert subjects == [
         "how are you doing? (3 minutes)",
-        "a reminder, open until 4 January",
-        "last reminder, until 4 January",
+        "a reminder, open until 4 Jan",
+        "last reminder, until 4 Jan",
     ]
 
 
@@ -478,7 +478,7 @@ def run_at_once(
         transport.on_send = on_send
         database = Database(desk.settings.database.url)
         line.wait()
-        send_due_reminders(Dispatch(database, desk.settings, desk.keys, transport, desk.now))
+        send_due_reminders(Dispatch(database, desk.settings, desk.keys, transport, lambda: desk.now))
         database.dispose()
 
     threads = [Thread(target=run, args=(transport,)) for transport in transports]
@@ -524,7 +524,7 @@ def test_a_claim_lost_at_the_last_moment_sends_nothing(desk: Desk) -> None:
     stolen: list[bool] = []
 
     def steal(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        if statement.startswith("UPDATE reminder") and "sending" in str(parameters) and not stolen:
+        if statement.startswith("UPDATE reminder") and "n_attempts" in statement and not stolen:
             stolen.append(True)
             with other.transaction() as session:
                 session.execute(update(Reminder).values(fence=Reminder.fence + 1))
@@ -608,14 +608,14 @@ def test_the_second_attempt_is_the_same_mail_with_the_same_link(desk: Desk) -> N
     assert form_url(first) == form_url(second)
 
 
-def tries_until_given_up(desk: Desk, start: datetime) -> list[datetime]:
-    """When a mail was tried that is always deferred."""
+def tries_until_given_up(desk: Desk, start: datetime, *, rung: int = 0) -> list[datetime]:
+    """When the mail of a rung was tried that is always deferred."""
     tried, at = [], start
     while len(tried) < 100:
         desk.transport.failures = [TryLater("451 later")]
         desk.run(at)
         tried.append(at)
-        row = desk.rows()[0]
+        row = desk.rows()[rung]
         if row.next_attempt_at is None:
             break
         at = row.next_attempt_at
@@ -632,14 +632,22 @@ def test_waits_double_up_to_six_hours(desk: Desk) -> None:
     assert minutes[:9] == [5, 10, 20, 40, 80, 160, 320, 360, 360]
 
 
-@pytest.mark.parametrize("late", [timedelta(0), timedelta(days=6)])
+@pytest.mark.parametrize(
+    ("rung", "first_day"),
+    [
+        (0, DUE_ON),
+        (2, date(2026, 12, 4)),
+        (2, date(2026, 12, 14)),  # ten days late, as after an outage that swallowed the whole ladder
+    ],
+)
 @on_sqlite
-def test_a_mail_is_tried_for_five_days_however_late_the_first_attempt(desk: Desk, late: timedelta) -> None:
+def test_a_mail_is_tried_for_five_days_from_its_first_attempt(desk: Desk, rung: int, first_day: date) -> None:
     desk.enrol()
 
-    tried = tries_until_given_up(desk, desk.now + late)
+    tried = tries_until_given_up(desk, desk.on(first_day), rung=rung)
 
-    assert GIVE_UP_AFTER - DAY <= tried[-1] - tried[0] <= GIVE_UP_AFTER + DAY
+    assert GIVE_UP_AFTER <= tried[-1] - tried[0] <= GIVE_UP_AFTER + timedelta(hours=6)
+    assert desk.rows()[rung].state == ReminderState.REJECTED
 
 
 @pytest.mark.parametrize("failure", [Refused("550 5.1.1 no such user"), Refused("554 5.7.1 rejected")])
@@ -796,3 +804,41 @@ def test_a_mail_that_fails_does_not_hold_up_the_others(desk: Desk, failure: Exce
     outcome = desk.run()
 
     assert outcome["accepted"] == 2
+
+
+@on_sqlite
+def test_an_accident_that_nobody_foresaw_does_not_hold_up_the_others(desk: Desk) -> None:
+    for number in range(3):
+        desk.enrol(email=f"p{number}@example.org")
+    desk.transport.failures = [ZeroDivisionError()]
+
+    outcome = desk.run()
+
+    assert outcome == {"failed": 1, "accepted": 2}
+
+
+@on_sqlite
+def test_a_mail_with_an_accident_is_treated_as_unknown(desk: Desk) -> None:
+    desk.enrol()
+    desk.transport.failures = [ZeroDivisionError()]
+
+    outcomes = [desk.run(desk.now + after) for after in (timedelta(0), LEASE, LEASE + UNKNOWN_RETRY)]
+
+    assert outcomes == [{"failed": 1}, {"unknown": 1}, {"accepted": 1}]
+
+
+# Being told to stop
+
+
+def test_a_dispatcher_that_is_told_to_stop_gives_its_claims_back(desk: Desk) -> None:
+    for number in range(3):
+        desk.enrol(email=f"p{number}@example.org")
+    stopping: list[EmailMessage] = []
+    desk.transport.on_send = stopping.append
+    dispatch = Dispatch(
+        desk.database, desk.settings, desk.keys, desk.transport, lambda: desk.now, is_stopping=lambda: bool(stopping)
+    )
+
+    first, second = dict(send_due_reminders(dispatch)), desk.run()
+
+    assert (first, second) == ({"accepted": 1}, {"accepted": 2})

@@ -248,11 +248,33 @@ def test_the_signed_field_of_one_form_opens_no_other(opened: Opened, settings: S
 
 
 def test_odd_measures_of_the_page_never_cost_an_answer(opened: Opened) -> None:
-    for meta in ("{", "[]", '{"line_px": "wide", "dpr": 1e99}', '{"n_changes": true}'):
+    for meta in ("[" * 6000, "{", "[]", '{"line_px": "wide", "dpr": 1e99}', '{"n_changes": true}'):
         assert opened.send("/q/1", vas_low_back="47", meta_low_back=meta, mode_low_back="telepathy").status_code == 303
 
     with opened.database.reading() as session:
         assert session.execute(text("SELECT mode, line_px, pixel_ratio FROM answer")).one() == ("number", None, None)
+
+
+@pytest.mark.parametrize("back", ["//evil.example", "/patients", "/form/../patients", "{form}/q/2\r\nX: y", "{form}x"])
+def test_switching_the_language_stays_on_the_form(opened: Opened, back: str) -> None:
+    response = opened.send("/language", language="ja", next=back.format(form=opened.form_path))
+
+    assert (response.status_code, response.headers["Location"]) == (303, opened.form_path)
+
+
+def test_an_unexpected_error_says_so_in_the_patients_language_and_logs_no_address(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened.send("/language", language="ja")
+    with opened.database.transaction() as session:
+        session.execute(text("ALTER TABLE answer RENAME TO elsewhere"))
+
+    response = opened.send("/q/1", vas_low_back="47")
+
+    page = response.get_data(as_text=True)
+    assert (response.status_code, "ただいま処理できませんでした" in page, "06-0000-0000" in page) == (500, True, True)
+    assert opened.form_path not in caplog.text.replace("form.answer", "")
+    assert opened.path not in caplog.text
 
 
 # Stopping e-mails

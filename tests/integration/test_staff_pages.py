@@ -101,7 +101,8 @@ def test_every_other_page_asks_for_a_sign_in(desk: Desk) -> None:
         address = re.sub(r"<[^>]+>", "1", rule.rule)
         for method in (rule.methods or set()) & {"GET", "POST"}:
             response = desk.client.get(address) if method == "GET" else desk.send(address)
-            assert (response.status_code, response.headers["Location"].partition("?")[0]) == (303, "/login"), rule
+            assert response.status_code == {"GET": 303, "POST": 401}[method], rule
+            assert response.headers.get("Location", "/login").startswith("/login"), rule
 
     assert len(rules) > 10
 
@@ -110,7 +111,16 @@ def test_signing_in_leads_back_to_the_page_that_was_wanted(desk: Desk) -> None:
     assert desk.sign_in(back="?next=/reports/cohort").headers["Location"] == "/reports/cohort"
 
 
-@pytest.mark.parametrize("back", ["?next=https://evil.example/", "?next=//evil.example", "?next=/\\evil.example"])
+@pytest.mark.parametrize(
+    "back",
+    [
+        "?next=https://evil.example/",
+        "?next=//evil.example",
+        "?next=/\\evil.example",
+        "?next=/%09/evil.com",
+        "?next=/a%0d%0aX",
+    ],
+)
 def test_signing_in_never_leads_elsewhere(desk: Desk, back: str) -> None:
     assert desk.sign_in(back=back).headers["Location"] == "/patients"
 
@@ -121,6 +131,19 @@ def test_a_wrong_password_and_an_unknown_name_look_alike(desk: Desk) -> None:
     strip = re.compile(r'value="[^"]*"')
     assert (wrong.status_code, unknown.status_code) == (401, 401)
     assert strip.sub("", wrong.get_data(as_text=True)) == strip.sub("", unknown.get_data(as_text=True))
+
+
+def test_a_guess_at_a_password_keeps_no_patient_from_saving(desk: Desk, database: Database) -> None:
+    with database.transaction():
+        # SQLite has one writer: while somebody saves, a sign-in that needed the writer's place would wait here.
+        response = desk.sign_in(password="not the password")
+
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("address", ["/patients?study_id=%00", "/patients/%00", "/patients?page=9223372036854775807"])
+def test_odd_addresses_are_no_errors_of_ours(alice: Desk, address: str) -> None:
+    assert alice.client.get(address).status_code in (200, 404)
 
 
 def test_a_copied_cookie_opens_nothing_after_signing_out(alice: Desk) -> None:
@@ -138,6 +161,19 @@ def test_an_unused_session_ends_after_fifteen_minutes(alice: Desk, idle: timedel
     alice.clock.instant += idle
 
     assert alice.client.get("/patients").status_code == status
+
+
+def test_what_was_typed_when_the_session_ended_can_be_saved_after_signing_in_again(alice: Desk) -> None:
+    alice.clock.instant += timedelta(hours=1)
+    page = alice.send("/patients/new", **ENROLMENT).get_data(as_text=True)
+    kept = dict(re.findall(r'name="(kept[^"]+)" value="([^"]*)"', page))
+    assert kept["kept.study_id"] == "K-001"
+
+    offered = alice.send("/login", sign_in_name="alice", password=PASSWORD, **kept).get_data(as_text=True)
+    again = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', offered.partition("You are signed in again")[2]))
+    again.pop("csrf_token")
+
+    assert alice.send("/patients/new", **again).status_code == 303
 
 
 def test_a_used_session_ends_after_ten_hours(alice: Desk) -> None:
@@ -189,7 +225,9 @@ def test_a_study_id_is_enrolled_once(alice: Desk) -> None:
         ("born_on", "1952-13-01", "Enter a date such as"),
         ("born_on", "1951-01-01", "The date of birth is not in 1952"),
         ("email", "hanako@", "This address cannot receive mail"),
-        ("email", "a@example.org\r\nBcc: b@example.org", "This address cannot receive mail"),
+        ("email", "a@example.org\r\nBcc: b@example.org", "characters that cannot be seen"),
+        ("family_name", "見\x00本", "characters that cannot be seen"),
+        ("family_name", "\u3000", "Enter the family name"),
         ("sex", "", "Choose the sex"),
         ("sex", "maybe", "Not a valid choice"),
     ],
@@ -203,7 +241,7 @@ def test_what_cannot_be_taken_is_said_at_its_field_and_kept(alice: Desk, name: s
     assert at_field is not None
     assert reason in at_field.group(1)
     assert 'value="hanako@example.org"' in page or name == "email"
-    assert not value or name == "sex" or value.split("\r")[0] in page
+    assert not value.strip() or name == "sex" or re.split(r"[\r\0]", value)[0] in page
 
 
 @pytest.mark.parametrize("address", ["a..b@docomo.ne.jp", "x.@docomo.ne.jp", "ｈａｎａｋｏ@example.org", ""])
@@ -285,7 +323,7 @@ def test_an_earlier_classification_is_kept_beside_the_new_one(alice: Desk) -> No
 
     page = alice.client.get(f"{patient}/classification").get_data(as_text=True)
 
-    assert re.search(r"without \(mri, Dr Alice\), recorded 2026-11-20, replaced 2026-11-20", page)
+    assert re.search(r"Without lumbar disease \(mri, Dr Alice\), recorded 2026-11-20, replaced 2026-11-20", page)
 
 
 @pytest.mark.parametrize(("page", "name"), [("withdrawal", "withdrawn_on"), ("death", "died_on")])

@@ -83,6 +83,7 @@ def test_a_line_that_begins_with_a_full_stop_survives() -> None:
 NOTHING_ACCEPTED = [
     ("mail", "421 4.3.2 Shutting down"),
     ("mail", "452 4.3.1 Full"),
+    ("mail", "553 5.1.8 Sender not allowed"),  # which says nothing about this patient
     ("rcpt", "450 4.2.0 Greylisted"),
     ("rcpt", "451 4.3.0 Try again"),
     ("rcpt", "452 4.2.2 Mailbox full"),
@@ -104,7 +105,6 @@ def test_a_passing_fault_before_acceptance_means_try_later(stage: str, reply: st
 
 
 REFUSALS = [
-    ("mail", "553 5.1.8 Sender not allowed"),
     ("rcpt", "550 5.1.1 No such user"),
     ("rcpt", "553 5.1.3 Bad address"),
     ("data_command", "554 5.5.1 No valid recipients"),

@@ -18,7 +18,7 @@ from registry.services.demo.forms import Form, forms_of
 from registry.services.demo.mails import SimulatedMail, mails_of
 from registry.services.demo.people import Person, person
 from registry.services.demo.stories import Story, Surgery
-from registry.services.imports.bulk import Row, insert_rows, insert_with_ids
+from registry.storage.bulk import Row, insert_rows, insert_with_ids
 from registry.storage.models import (
     Answer,
     Assessment,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
-from registry.domain.quality import problems_of_birth, problems_of_operation
+from registry.domain.quality import earliest_birth, problems_of_birth, problems_of_operation
 from registry.domain.study import Study, Timepoint
 from registry.domain.vocabularies import LumbarDisease, OperationState, Sex
 from registry.services.imports import values
@@ -136,7 +136,7 @@ def _check_calendar(check: RowCheck, birth_year: int | None, operated_on: date |
         state=OperationState.PERFORMED,
         planned_on=None,
         operated_on=operated_on,
-        birth_year=birth_year or operated_on.year,
+        born_on=earliest_birth(birth_year or operated_on.year, None),
         today=check.today,
     ):
         check.refuse(column, reason)

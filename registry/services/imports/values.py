@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from registry.domain.instruments import HIGHEST_SCORE, LOWEST_SCORE
+from registry.domain.quality import is_study_id
 from registry.domain.vocabularies import PROCEDURES
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -14,7 +15,6 @@ _WHOLE = re.compile(r"[0-9]+")
 _NEGATIVE = re.compile(r"[-\u2212\u2013][0-9]+")
 _FRACTION = re.compile(r"[-\u2212\u2013]?[0-9]*[.,][0-9]+")
 _YEAR = re.compile(r"[0-9]{4}")
-LONGEST_STUDY_ID = 40
 LONGEST_PROCEDURE = 100
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -55,8 +55,10 @@ def year(text: str) -> int:
 
 
 def study_id(text: str) -> str:
-    """A study ID that fits its column."""
-    return _fitting(text, LONGEST_STUDY_ID)
+    """A study ID by the registry's one rule."""
+    if not is_study_id(text):
+        raise NotTaken("not a study ID: letters, digits and . _ / # -, at most 40 without blanks, and no name")
+    return text
 
 
 def procedure(text: str) -> str:

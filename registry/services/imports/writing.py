@@ -13,9 +13,9 @@ from registry.domain.ladder import rungs
 from registry.domain.study import Study, Timepoint, VisitWindow
 from registry.domain.vocabularies import LUMBAR_DISEASE, Evidence, OperationState, Sex, region_of
 from registry.security.tokens import random_id
-from registry.services.imports.bulk import Row, insert_rows, insert_with_ids
 from registry.services.imports.checking import ImportedForm
 from registry.services.imports.comparing import Addition
+from registry.storage.bulk import Row, insert_rows, insert_with_ids
 from registry.storage.models import (
     Answer,
     Assessment,

@@ -29,6 +29,7 @@ from registry.statistics.summary import summary, trajectory_point
 from registry.storage.cohorts import CohortQuery, PairCount, TimepointCount, pair_counts, timepoint_counts
 
 RESPONDER_PERCENTS = (30, 50)
+_LONGEST_WORD = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,17 +77,13 @@ class CohortResult:
     groups: Sequence[GroupResult]
     ancova: AdjustedComparison | Absent
     welch_change: Comparison | Absent
-    course: Mapping[str, Sequence[TrajectoryPoint]]
     manifest: Manifest
-
-    def group(self, code: str) -> GroupResult | None:
-        """The result of one group, if it has patients."""
-        return next((result for result in self.groups if result.group == code), None)
 
 
 def check_definition(study: Study, *, item: str, timepoint: str, grouping: str, entry: str) -> CohortDefinition:
     """The definition that four words describe, or what is wrong with each of them."""
     problems = {}
+    item, timepoint, grouping, entry = (word[:_LONGEST_WORD] for word in (item, timepoint, grouping, entry))
     if study.item(item) is None:
         problems["item"] = f"{item!r} is not an item; choose one of {_listed(found.code for found in study.items)}"
     if timepoint not in [found.code for found in study.follow_ups]:
@@ -119,9 +116,7 @@ def cohort_report(
 ) -> CohortResult:
     """Compute the report; costs the grouped queries of `storage.cohorts`, however large the registry is."""
     query = CohortQuery(definition.item, definition.grouping, today, site_id)
-    grouping = study.grouping(definition.grouping)
-    if grouping is None:
-        raise InvalidInput({"grouping": f"{definition.grouping!r} is not a grouping"})
+    grouping = _grouping(study, definition)
     pairs = pair_counts(session, query, timepoint=definition.timepoint)
     tables = _tables(pairs, definition, grouping)
     first, second = (tables[group] for group in grouping.groups)
@@ -130,7 +125,6 @@ def cohort_report(
         groups=[_group_result(group, table) for group, table in tables.items()],
         ancova=adjusted_difference(first, second),
         welch_change=change_difference(first, second),
-        course=_course(session, query, definition, study, tables),
         manifest=Manifest(
             cut_off=now,
             data_sha256=_hash(pairs),
@@ -169,25 +163,31 @@ def _group_result(group: str, table: ScoreTable) -> GroupResult:
     )
 
 
-def _course(
-    session: Session,
-    query: CohortQuery,
-    definition: CohortDefinition,
-    study: Study,
-    tables: Mapping[str, ScoreTable],
+def cohort_course(
+    session: Session, *, definition: CohortDefinition, study: Study, today: date, site_id: int | None = None
 ) -> dict[str, list[TrajectoryPoint]]:
     """The mean at every timepoint of the patients who entered, whether or not they answered at the others."""
+    query = CohortQuery(definition.item, definition.grouping, today, site_id)
     codes = [timepoint.code for timepoint in study.timepoints]
     counts: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for row in timepoint_counts(session, query, timepoints=codes):
         if _entered(row, definition):
             counts[row.group, row.timepoint][row.score] += row.n
+    known = _grouping(study, definition).groups
+    groups = [*known, UNKNOWN_GROUP] if any(group == UNKNOWN_GROUP for group, _ in counts) else known
     return {
         group: [
             trajectory_point(counts[group, timepoint.code], months=timepoint.months) for timepoint in study.timepoints
         ]
-        for group in tables
+        for group in groups
     }
+
+
+def _grouping(study: Study, definition: CohortDefinition) -> Grouping:
+    grouping = study.grouping(definition.grouping)
+    if grouping is None:
+        raise InvalidInput({"grouping": f"{definition.grouping!r} is not a grouping"})
+    return grouping
 
 
 def _entered(row: TimepointCount, definition: CohortDefinition) -> bool:

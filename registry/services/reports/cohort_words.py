@@ -164,7 +164,7 @@ def _warnings(result: CohortResult, labels: Sequence[str]) -> list[str]:
     return [
         f"{label}: only {group.n_both} patients have both scores; read the interval, not the P value."
         for group, label in zip(result.groups, labels, strict=True)
-        if group.group in result.manifest.compared and group.n_both < SMALL_GROUP
+        if group.group in result.manifest.compared and 0 < group.n_both < SMALL_GROUP
     ]
 
 

@@ -91,6 +91,8 @@ class Reminder(SQLModel, table=True):
     next_attempt_at: datetime | None = None
     """When the row is looked at again: the end of a claim that was never marked, or of a waiting time."""
     n_attempts: int = 0
+    first_tried_at: datetime | None = None
+    """From when on the days are counted after which nobody tries any longer."""
     access_link_id: int | None = Field(default=None, foreign_key="access_link.id")
     message_id: str | None = Field(default=None, max_length=120, unique=True)
     """Fixed before the first attempt, so that a second copy after a crash can be recognised."""

@@ -1,0 +1,249 @@
+"""An operation that is put off or corrected: what was sent stays history, and nothing is lost or asked for in vain."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlmodel import Session, col, select
+
+from registry.config import Settings
+from registry.domain.actors import patient_link
+from registry.domain.errors import FormNotOpenYet, InvalidInput
+from registry.domain.vocabularies import OperationState, Region
+from registry.mail.transport import FolderTransport
+from registry.security.keys import KeyRing
+from registry.services import assessment, enrolment
+from registry.services.assessment import GivenAnswer
+from registry.services.enrolment import ContactDetails
+from registry.services.links import Issuing, form_link
+from registry.services.operations import OperationFacts, change_operation, record_operation
+from registry.services.outbox import Dispatch, send_due_reminders
+from registry.storage.cohorts import CohortQuery, pair_counts
+from registry.storage.database import Database
+from registry.storage.models import AccessLink, FollowUp, Operation, Patient, Reminder, ReminderState
+from tests.factories import BY, make_operation, make_patient
+
+ITEMS = ("low_back", "leg_pain", "leg_numb", "neck", "arm_pain", "arm_numb")
+
+
+@dataclass
+class Ward:
+    """One patient with one operation, on a day that tests choose."""
+
+    database: Database
+    settings: Settings
+    keys: KeyRing
+    patient_id: int = 0
+
+    def enrol(
+        self, day: date, *, planned_on: date | None = None, operated_on: date | None = None, **person: str
+    ) -> None:
+        def begin(session: Session) -> None:
+            patient = make_patient(session, now=noon(day), enrolled_on=day, **person)
+            make_operation(
+                session,
+                patient,
+                self.settings,
+                now=noon(day),
+                today=day,
+                planned_on=planned_on,
+                operated_on=operated_on,
+            )
+            self.patient_id = patient.id
+
+        self.write(begin)
+
+    def write(self, change: Callable[[Session], object]) -> None:
+        with self.database.transaction() as session:
+            change(session)
+
+    def move(self, day: date, state: OperationState, **days: date) -> None:
+        def change(session: Session) -> None:
+            facts = OperationFacts(state=state, procedure="laminoplasty", region=Region.CERVICAL, **days)
+            operation = session.exec(select(Operation)).one()
+            change_operation(
+                session,
+                operation=operation,
+                facts=facts,
+                study=self.settings.protocol,
+                today=day,
+                by=BY,
+                now=noon(day),
+            )
+
+        self.write(change)
+
+    def send(self, day: date) -> dict[str, int]:
+        transport = FolderTransport(self.settings.mail.folder)
+        dispatch = Dispatch(self.database, self.settings, self.keys, transport, lambda: noon(day))
+        return dict(send_due_reminders(dispatch))
+
+    def subjects(self) -> list[str]:
+        paths = sorted(self.settings.mail.folder.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
+        return [path.read_text().splitlines()[0] for path in paths]
+
+    def public_id(self, timepoint: str, day: date) -> str:
+        with self.database.transaction() as session:
+            follow_up = session.exec(select(FollowUp).where(FollowUp.timepoint == timepoint)).one()
+            issuing = Issuing(session, self.keys, BY, noon(day))
+            link = form_link(issuing, patient_id=self.patient_id, follow_up_id=follow_up.id)
+            return session.get_one(AccessLink, link.id).public_id
+
+    def answer(self, timepoint: str, day: date, score: int) -> None:
+        public_id = self.public_id(timepoint, day)
+        by = patient_link(public_id)
+        told = {"study": self.settings.protocol, "today": day, "by": by, "now": noon(day)}
+        for item in ITEMS:
+            with self.database.transaction() as session:
+                form = assessment.lock_and_open_form(session, public_id=public_id)
+                given = GivenAnswer(item=item, score=score)
+                assessment.record_answer(session, form=form, answer=given, language="en", **told)
+        with self.database.transaction() as session:
+            assessment.submit(session, form=assessment.lock_and_open_form(session, public_id=public_id), **told)
+
+    def scores(self, day: date) -> list[tuple[int | None, int | None]]:
+        with self.database.reading() as session:
+            query = CohortQuery("low_back", "lumbar_disease", day)
+            return [(row.before, row.after) for row in pair_counts(session, query, timepoint="M3")]
+
+
+def noon(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def ward(database: Database, settings: Settings, keys: KeyRing) -> Ward:
+    return Ward(database, settings, keys)
+
+
+def test_a_corrected_day_brings_the_whole_ladder_once_more(ward: Ward) -> None:
+    ward.enrol(date(2025, 8, 10), operated_on=date(2025, 8, 10))
+    for day in (date(2026, 8, 10), date(2026, 8, 17), date(2026, 8, 24)):
+        ward.send(day)
+    ward.move(date(2026, 9, 1), OperationState.PERFORMED, operated_on=date(2026, 8, 10))
+
+    sent = [ward.send(day) for day in (date(2027, 8, 9), date(2027, 8, 10), date(2027, 8, 17), date(2027, 8, 24))]
+
+    assert [outcome.get("accepted", 0) for outcome in sent] == [0, 1, 1, 1]
+    assert "how are you doing" in ward.subjects()[-3]
+
+
+def test_what_was_sent_for_the_earlier_day_stays_as_it_was(ward: Ward) -> None:
+    ward.enrol(date(2025, 8, 10), operated_on=date(2025, 8, 10))
+    ward.send(date(2026, 8, 10))
+    ward.move(date(2026, 8, 11), OperationState.PERFORMED, operated_on=date(2026, 8, 10))
+
+    with ward.database.reading() as session:
+        statement = select(Reminder.due_on).where(col(Reminder.state) == ReminderState.ACCEPTED)
+        assert list(session.exec(statement)) == [date(2026, 8, 10)]
+
+
+def test_a_small_correction_repeats_no_mail(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+    ward.send(date(2026, 8, 10))
+    ward.move(date(2026, 8, 11), OperationState.PERFORMED, operated_on=date(2026, 5, 12))
+
+    assert ward.send(date(2026, 8, 12)) == {}
+    assert ward.send(date(2026, 8, 19)) == {"accepted": 1}
+
+
+def test_the_form_before_an_operation_that_is_put_off_is_asked_for_again_and_counts(ward: Ward) -> None:
+    ward.enrol(date(2026, 9, 1), planned_on=date(2026, 9, 20))
+    ward.send(date(2026, 9, 1))
+    ward.answer("before", date(2026, 9, 2), score=60)
+    ward.move(date(2026, 9, 10), OperationState.POSTPONED)
+    ward.move(date(2026, 10, 1), OperationState.PLANNED, planned_on=date(2027, 1, 20))
+
+    assert ward.send(date(2026, 11, 21)) == {"accepted": 1}
+    ward.answer("before", date(2026, 11, 22), score=60)
+    ward.move(date(2027, 1, 21), OperationState.PERFORMED, operated_on=date(2027, 1, 20))
+
+    assert ward.scores(date(2027, 1, 21)) == [(60, None)]
+    assert ward.send(date(2027, 1, 18)) == {}
+
+
+def test_a_form_that_has_not_opened_takes_no_answer_that_would_count_for_nothing(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+
+    with pytest.raises(FormNotOpenYet):
+        ward.answer("M3", date(2026, 7, 26), score=50)
+    ward.answer("M3", date(2026, 7, 27), score=50)
+
+
+def test_a_deferred_mail_goes_out_on_the_new_day_and_not_before(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+    with ward.database.transaction() as session:
+        row = session.exec(select(Reminder).where(Reminder.due_on == date(2026, 8, 10))).one()
+        row.state, row.next_attempt_at = ReminderState.DEFERRED, noon(date(2026, 8, 11))
+    ward.move(date(2026, 8, 10), OperationState.PERFORMED, operated_on=date(2026, 7, 10))
+
+    assert [ward.send(day) for day in (date(2026, 8, 11), date(2026, 10, 10))] == [{}, {"accepted": 1}]
+
+
+def test_mails_passed_over_for_want_of_an_address_come_back_with_it(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10), email="")
+    assert ward.send(date(2026, 8, 10)) == {"skipped": 1}
+
+    def give_address(session: Session) -> None:
+        details = ContactDetails(
+            family_name="Mihon", given_name="", kana="", email="new@example.org", phone="", language="en"
+        )
+        enrolment.change_contact(
+            session,
+            patient_id=ward.patient_id,
+            details=details,
+            study=ward.settings.protocol,
+            today=date(2026, 8, 11),
+            by=BY,
+            now=noon(date(2026, 8, 11)),
+        )
+
+    ward.write(give_address)
+
+    assert ward.send(date(2026, 8, 11)) == {"accepted": 1}
+
+
+def test_mails_come_back_when_a_stop_was_a_mistake(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+    day = noon(date(2026, 8, 11))
+    ward.write(lambda session: enrolment.stop_emails(session, patient_id=ward.patient_id, by=BY, now=day))
+    assert ward.send(date(2026, 8, 10)) == {"skipped": 1}
+
+    ward.write(
+        lambda session: enrolment.resume_emails(
+            session,
+            patient_id=ward.patient_id,
+            study=ward.settings.protocol,
+            today=date(2026, 8, 11),
+            by=BY,
+            now=day,
+        )
+    )
+
+    assert ward.send(date(2026, 8, 11)) == {"accepted": 1}
+
+
+def test_a_button_pressed_twice_records_one_operation(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+
+    def again(session: Session) -> None:
+        facts = OperationFacts(
+            state=OperationState.PERFORMED,
+            procedure="laminoplasty",
+            region=Region.CERVICAL,
+            operated_on=date(2026, 5, 10),
+        )
+        patient = session.get_one(Patient, ward.patient_id)
+        record_operation(
+            session,
+            patient_id=patient.id,
+            facts=facts,
+            study=ward.settings.protocol,
+            today=date(2026, 5, 10),
+            by=BY,
+            now=noon(date(2026, 5, 10)) + timedelta(seconds=1),
+        )
+
+    with pytest.raises(InvalidInput, match="recorded already"):
+        ward.write(again)

@@ -1,0 +1,130 @@
+"""Impossible values are found at their field, each with a sentence."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from registry.domain.quality import (
+    earliest_birth,
+    is_study_id,
+    problems_of_birth,
+    problems_of_day,
+    problems_of_operation,
+)
+from registry.domain.vocabularies import OperationState
+
+TODAY = date(2026, 11, 20)
+DAY = timedelta(days=1)
+
+
+def fields_of_birth(birth_year: int | None, born_on: date | None = None) -> list[str]:
+    return [field for field, _ in problems_of_birth(birth_year, born_on, today=TODAY)]
+
+
+@pytest.mark.parametrize(
+    ("birth_year", "wanted"),
+    [(1905, ["birth_year"]), (1906, []), (2026, []), (2027, ["birth_year"]), (19, ["birth_year"]), (None, [])],
+)
+def test_a_year_of_birth_is_one_that_somebody_living_has(birth_year: int | None, wanted: list[str]) -> None:
+    assert fields_of_birth(birth_year) == wanted
+
+
+def test_a_date_of_birth_in_another_year_is_a_problem() -> None:
+    assert fields_of_birth(1952, date(1953, 1, 1)) == ["born_on"]
+
+
+def test_a_date_of_birth_in_the_same_year_is_none() -> None:
+    assert fields_of_birth(1952, date(1952, 2, 29)) == []
+
+
+@pytest.mark.parametrize(("born_on", "wanted"), [(TODAY, []), (TODAY + DAY, ["born_on"])])
+def test_a_date_of_birth_in_the_future_is_a_problem(born_on: date, wanted: list[str]) -> None:
+    assert fields_of_birth(2026, born_on) == wanted
+
+
+def fields_of_operation(
+    state: OperationState = OperationState.PERFORMED,
+    *,
+    planned_on: date | None = None,
+    operated_on: date | None = None,
+) -> list[str]:
+    found = problems_of_operation(
+        state=state, planned_on=planned_on, operated_on=operated_on, born_on=date(1952, 1, 1), today=TODAY
+    )
+    return [field for field, _ in found]
+
+
+@pytest.mark.parametrize(
+    ("operated_on", "wanted"),
+    [
+        (None, ["operated_on"]),
+        (date(1951, 12, 31), ["operated_on"]),
+        (date(1952, 1, 1), []),
+        (TODAY, []),
+        (TODAY + DAY, ["operated_on"]),
+        (date(202, 6, 1), ["operated_on"]),
+    ],
+)
+def test_a_performed_operation_lies_between_birth_and_today(operated_on: date | None, wanted: list[str]) -> None:
+    assert fields_of_operation(operated_on=operated_on) == wanted
+
+
+@pytest.mark.parametrize(
+    ("planned_on", "wanted"),
+    [
+        (None, ["planned_on"]),
+        (TODAY, []),
+        (date(2028, 11, 20), []),
+        (date(2028, 11, 21), ["planned_on"]),
+        (date(1951, 12, 31), ["planned_on"]),
+    ],
+)
+def test_a_planned_operation_lies_within_two_years(planned_on: date | None, wanted: list[str]) -> None:
+    assert fields_of_operation(OperationState.PLANNED, planned_on=planned_on) == wanted
+
+
+@pytest.mark.parametrize("state", [OperationState.PLANNED, OperationState.POSTPONED, OperationState.CANCELLED])
+def test_only_a_performed_operation_has_its_day(state: OperationState) -> None:
+    assert fields_of_operation(state, planned_on=TODAY, operated_on=TODAY) == ["operated_on"]
+
+
+@pytest.mark.parametrize("state", [OperationState.POSTPONED, OperationState.CANCELLED])
+def test_an_operation_that_is_off_needs_no_day(state: OperationState) -> None:
+    assert fields_of_operation(state) == []
+
+
+def test_every_problem_of_an_operation_is_told() -> None:
+    found = fields_of_operation(planned_on=date(1951, 1, 1), operated_on=TODAY + DAY)
+
+    assert found == ["planned_on", "operated_on"]
+
+
+@pytest.mark.parametrize(
+    ("day", "earliest", "n"),
+    [
+        (TODAY, None, 0),
+        (TODAY + DAY, None, 1),
+        (TODAY, TODAY, 0),
+        (TODAY - DAY, TODAY, 1),
+        (None, TODAY, 0),
+    ],
+)
+def test_a_day_lies_between_its_earliest_and_today(day: date | None, earliest: date | None, n: int) -> None:
+    assert len(list(problems_of_day("withdrawn_on", day, earliest=earliest, today=TODAY))) == n
+
+
+@pytest.mark.parametrize(("born_on", "wanted"), [(date(1952, 2, 29), date(1952, 2, 29)), (None, date(1952, 1, 1))])
+def test_nobody_is_born_before_the_year_of_birth(born_on: date | None, wanted: date) -> None:
+    assert earliest_birth(1952, born_on) == wanted
+
+
+@pytest.mark.parametrize("text", ["A", "7", "T-0001", "2026/14", "S.1_b#2", "A" * 40])
+def test_a_study_id_is_letters_digits_and_signs(text: str) -> None:
+    assert is_study_id(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "-1", "Mihon Hanako", "見本", "A" * 41, "A\n", "=1+1", "@SUM", "T\x00", "Ａ１", "../../etc"]
+)
+def test_anything_else_is_no_study_id(text: str) -> None:
+    assert not is_study_id(text)

@@ -1,0 +1,462 @@
+"""A mail as it leaves: read back from its bytes as a patient's mail program does."""
+
+import email
+import re
+from datetime import UTC, date, datetime, timedelta
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+from unicodedata import east_asian_width
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.config import MailSettings, SiteSettings, load_settings
+from registry.domain.ladder import MailKind
+from registry.domain.vocabularies import Sex
+from registry.mail.messages import Addressee, Letter, UnsafeHeader, follow_up_reminder
+
+SITE = load_settings(Path(__file__).parents[3] / "config.toml").sites[0]
+MAIL = MailSettings(sender="followup@example.org", reply_to="desk@example.org")
+NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
+FORM_URL = "https://followup.example-hospital.jp/s/0123456789abcdefghjkmnpqrs"
+STOP_URL = "https://followup.example-hospital.jp/m/9876543210abcdefghjkmnpqrs"
+MESSAGE_ID = "<abcdefghjkmnpqrstvwx@example.org>"
+KINDS_AND_LANGUAGES = [(kind, language) for kind in MailKind for language in ("en", "ja")]
+every_mail = pytest.mark.parametrize(("kind", "language"), KINDS_AND_LANGUAGES)
+every_language = pytest.mark.parametrize("language", ["en", "ja"])
+
+# Words that tell a passer-by what the mail is about, or that keep people from opening it.
+DISCLOSING = re.compile(
+    r"surg|operat|pain|numb|spin|back|neck|lumbar|cervic|disease|patient|treat|symptom|clinic|survey|questionnaire"
+    r"|手術|術後|術前|痛|しびれ|脊椎|腰|首|頸|症|疾患|患者|病気|治療|整形|アンケート|調査",
+    re.IGNORECASE,
+)
+
+
+def written(
+    kind: MailKind = MailKind.INVITATION, language: str = "en", *, is_demo: bool = False, **changes: object
+) -> Letter:
+    family, given = ("見本", "花子") if language == "ja" else ("Mihon", "Hanako")
+    standard: dict[str, object] = {
+        "addressee": Addressee("hanako@example.org", family, given, Sex.FEMALE, language),
+        "site": SITE,
+        "form_url": FORM_URL,
+        "stop_url": STOP_URL,
+        "closes_on": date(2027, 1, 4),
+        "n_items": 6,
+        "first_written_on": None if kind is MailKind.INVITATION else date(2026, 11, 20),
+    }
+    return Letter(kind=kind, is_demo=is_demo, **(standard | changes))
+
+
+def sent(reminder: Letter, mail: MailSettings = MAIL) -> bytes:
+    return follow_up_reminder(reminder, settings=mail, message_id=MESSAGE_ID, now=NOW).as_bytes()
+
+
+def received(reminder: Letter, mail: MailSettings = MAIL) -> EmailMessage:
+    return email.message_from_bytes(sent(reminder, mail), _class=EmailMessage, policy=policy.default)
+
+
+def part(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
+def width(text: str) -> float:
+    """The width in full-width characters."""
+    return sum(1 if east_asian_width(character) in "FWA" else 0.5 for character in text)
+
+
+# The subject
+
+
+@every_mail
+def test_a_subject_discloses_nothing(kind: MailKind, language: str) -> None:
+    subject = received(written(kind, language))["Subject"]
+
+    assert DISCLOSING.search(subject.replace(SITE.name[language], "")) is None
+
+
+@pytest.mark.parametrize(
+    "subject", ["After your operation", "【病院】手術後のアンケート", "Your back pain", "腰の痛み"]
+)
+def test_a_disclosing_subject_would_be_seen(subject: str) -> None:
+    """The negative control of the word list."""
+    assert DISCLOSING.search(subject)
+
+
+@every_mail
+def test_a_subject_fits_on_a_telephone(kind: MailKind, language: str) -> None:
+    closing_days = [date(2027, month, 28) for month in range(1, 13)]
+    subjects = [received(written(kind, language, closes_on=day))["Subject"] for day in closing_days]
+
+    assert max(width(subject) for subject in subjects) <= {"en": 22.5, "ja": 25}[language]
+
+
+@every_mail
+def test_a_subject_names_the_hospital_and_not_the_patient(kind: MailKind, language: str) -> None:
+    subject = received(written(kind, language))["Subject"]
+
+    assert SITE.name[language] in subject
+    assert not re.search("Mihon|Hanako|花子|見本[^病]", subject)
+
+
+def test_no_two_kinds_of_mail_share_their_subject() -> None:
+    assert len({received(written(*each))["Subject"] for each in KINDS_AND_LANGUAGES}) == 6
+
+
+# The words
+
+
+@every_mail
+def test_a_body_names_no_disease(kind: MailKind, language: str) -> None:
+    text = part(received(written(kind, language)), "plain")
+
+    innocent = text.replace("Taking part", "").replace("病院", "")
+    assert (
+        re.search(r"surg|operat|pain|numb|spin|lumbar|cervic|disease|手術|痛|しびれ|脊椎|腰|頸|疾患", innocent) is None
+    )
+
+
+@every_mail
+def test_a_mail_says_until_when_on_a_weekday(kind: MailKind, language: str) -> None:
+    text = part(received(written(kind, language)), "plain")
+
+    assert {"en": "Monday 4 January 2027", "ja": "1月4日（月）までに"}[language] in text
+
+
+@every_mail
+def test_only_a_reminder_says_when_we_wrote_first(kind: MailKind, language: str) -> None:
+    text = part(received(written(kind, language)), "plain")
+
+    assert ({"en": "20 November", "ja": "11月20日"}[language] in text) is (kind is not MailKind.INVITATION)
+
+
+@every_mail
+def test_a_mail_names_who_writes_and_how_to_reach_them(kind: MailKind, language: str) -> None:
+    text = part(received(written(kind, language)), "plain")
+
+    for words in (SITE.name[language], SITE.signatory[language], SITE.phone, SITE.address[language]):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("sex", "greeting"),
+    [
+        (Sex.FEMALE, "Dear Ms Mihon,"),
+        (Sex.MALE, "Dear Mr Mihon,"),
+        (Sex.OTHER, "Dear Hanako Mihon,"),
+        (Sex.UNKNOWN, "Dear Hanako Mihon,"),
+    ],
+)
+def test_an_english_mail_greets_as_sex_is_recorded(sex: Sex, greeting: str) -> None:
+    addressee = Addressee("hanako@example.org", "Mihon", "Hanako", sex, "en")
+
+    assert greeting in part(received(written(addressee=addressee)), "plain").splitlines()
+
+
+def test_a_name_without_a_given_name_is_greeted_without_a_gap() -> None:
+    addressee = Addressee("hanako@example.org", "Mihon", "", Sex.UNKNOWN, "en")
+
+    assert "Dear Mihon," in part(received(written(addressee=addressee)), "plain").splitlines()
+
+
+def test_a_japanese_mail_greets_by_the_family_name() -> None:
+    assert "見本 様" in part(received(written(language="ja")), "plain").splitlines()
+
+
+@pytest.mark.parametrize("kind", MailKind)
+@pytest.mark.parametrize("is_demo", [True, False])
+def test_japanese_lines_fit_a_telephone(kind: MailKind, is_demo: bool) -> None:
+    lines = part(received(written(kind, "ja", is_demo=is_demo)), "plain").splitlines()
+
+    assert [line for line in lines if width(line) > 30 and not line.startswith("https://")] == []
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_english_lines_fit_a_mail(kind: MailKind) -> None:
+    lines = part(received(written(kind, "en")), "plain").splitlines()
+
+    assert [line for line in lines if len(line) > 72] == []
+
+
+@every_mail
+def test_a_demonstration_says_so_in_every_part(kind: MailKind, language: str) -> None:
+    message = received(written(kind, language, is_demo=True))
+
+    assert message["Subject"].startswith("[DEMO] ")
+    assert all("DEMO" in part(message, each) for each in ("plain", "html"))
+
+
+@every_mail
+def test_a_real_mail_is_not_marked(kind: MailKind, language: str) -> None:
+    site = SITE.model_copy(update={"name": {"en": "Sample Hospital", "ja": "見本病院"}})
+
+    assert b"DEMO" not in sent(written(kind, language, site=site))
+
+
+# The parts
+
+
+@every_mail
+def test_the_text_part_comes_first(kind: MailKind, language: str) -> None:
+    message = received(written(kind, language))
+
+    assert message.get_content_type() == "multipart/alternative"
+    assert [each.get_content_type() for each in message.iter_parts()] == ["text/plain", "text/html"]
+
+
+@every_mail
+def test_both_parts_say_the_same(kind: MailKind, language: str) -> None:
+    message = received(written(kind, language))
+    shown = re.sub(r"<title>.*?</title>|<[^>]+>", "\n", part(message, "html"))
+
+    lines = {line.strip() for line in shown.splitlines()} - {"", "Answer now", "回答する"}
+    assert lines == {line.strip() for line in part(message, "plain").splitlines()} - {"", "-" * 40}
+
+
+@every_mail
+def test_the_html_part_is_small_and_fetches_nothing(kind: MailKind, language: str) -> None:
+    html = part(received(written(kind, language)), "html")
+
+    assert len(html.encode()) <= 20 * 1024
+    assert re.search(r"<img|<link|<script|<style|url\(|@import|src=|background=", html) is None
+
+
+@every_mail
+def test_every_address_in_the_html_part_is_one_of_ours(kind: MailKind, language: str) -> None:
+    html = part(received(written(kind, language)), "html")
+
+    assert set(re.findall(r'href="([^"]*)"', html)) == {FORM_URL, STOP_URL}
+
+
+@every_language
+def test_the_html_part_says_its_language(language: str) -> None:
+    assert f'<html lang="{language}">' in part(received(written(language=language)), "html")
+
+
+@every_language
+def test_a_name_cannot_become_markup(language: str) -> None:
+    addressee = Addressee("h@example.org", '<a href="https://evil.example">&', "<b>", Sex.OTHER, language)
+
+    html = part(received(written(language=language, addressee=addressee)), "html")
+
+    assert "evil.example" not in " ".join(re.findall(r'href="([^"]*)"', html))
+    assert "&lt;a href=" in html
+
+
+# The link
+
+
+@every_mail
+@pytest.mark.parametrize("host", ["https://a.jp", "http://127.0.0.1:8000", "https://" + "x" * 40 + ".example.org"])
+def test_a_link_survives_the_way_byte_by_byte(kind: MailKind, language: str, host: str) -> None:
+    form_url, stop_url = f"{host}/s/0123456789abcdefghjkmnpqrs", f"{host}/m/0123456789abcdefghjkmnpqrs"
+
+    message = received(written(kind, language, form_url=form_url, stop_url=stop_url))
+
+    lines = part(message, "plain").splitlines()
+    assert (lines.count(form_url), lines.count(stop_url)) == (1, 1)
+    assert part(message, "html").count(f'<a href="{form_url}"') == 2
+
+
+def test_an_english_link_can_be_read_without_decoding() -> None:
+    """Some mail programs find links in the raw text."""
+    assert f"\r\n{FORM_URL}\r\n".encode() in sent(written())
+
+
+@every_mail
+def test_a_mail_is_plain_ascii_in_short_lines(kind: MailKind, language: str) -> None:
+    content = sent(written(kind, language))
+
+    assert content.isascii()
+    assert max(len(line) for line in content.split(b"\r\n")) <= 998
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)", content)
+
+
+@every_mail
+def test_a_mail_is_the_same_bytes_when_it_is_built_again(kind: MailKind, language: str) -> None:
+    def without_boundary(content: bytes) -> bytes:
+        return re.sub(rb"=+\d+==", b"boundary", content)
+
+    assert without_boundary(sent(written(kind, language))) == without_boundary(sent(written(kind, language)))
+
+
+# The headers
+
+
+@every_language
+def test_a_mail_can_be_stopped_by_one_click(language: str) -> None:
+    message = received(written(language=language))
+
+    assert message["List-Unsubscribe"] == f"<{STOP_URL}/one-click>, <mailto:desk@example.org>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_the_way_to_stop_stands_on_one_line_however_long() -> None:
+    stop_url = f"https://{'x' * 60}.example.org/m/0123456789abcdefghjkmnpqrs"
+
+    lines = sent(written(stop_url=stop_url)).decode().split("\r\n")
+
+    assert f"List-Unsubscribe: <{stop_url}/one-click>, <mailto:desk@example.org>" in lines
+
+
+def test_the_standard_policy_would_break_the_way_to_stop() -> None:
+    """The negative control: why the mails have a policy of their own."""
+    message = EmailMessage(policy=policy.SMTP)
+    message["List-Unsubscribe"] = f"<https://{'x' * 60}.example.org/m/0123456789abcdefghjkmnpqrs/one-click>"
+
+    assert b"=?utf-8?q?" in message.as_bytes()
+
+
+@every_language
+def test_a_mail_carries_its_fixed_headers(language: str) -> None:
+    message = received(written(language=language))
+
+    assert message["Message-ID"] == MESSAGE_ID
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Content-Language"] == language
+    assert message["To"] == "hanako@example.org"
+    assert message["Reply-To"] == "desk@example.org"
+    assert message["Date"].datetime == NOW
+
+
+@every_language
+def test_the_sender_is_the_hospital_under_the_configured_address(language: str) -> None:
+    (address,) = received(written(language=language))["From"].addresses
+
+    assert address.addr_spec == "followup@example.org"
+    assert address.display_name == {"en": "Demo Hospital follow-up desk", "ja": "見本病院 経過確認係"}[language]
+
+
+def test_replies_go_to_the_sender_when_no_other_address_is_set() -> None:
+    message = received(written(), MailSettings(sender="followup@example.org"))
+
+    assert message["Reply-To"] == "followup@example.org"
+
+
+@every_mail
+def test_a_mail_has_exactly_the_intended_headers(kind: MailKind, language: str) -> None:
+    assert sorted(received(written(kind, language)).keys()) == [
+        "Auto-Submitted",
+        "Content-Language",
+        "Content-Type",
+        "Date",
+        "From",
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
+        "MIME-Version",
+        "Message-ID",
+        "Reply-To",
+        "Subject",
+        "To",
+    ]
+
+
+# Hostile input
+
+PAYLOADS = [
+    "x\nBcc: injected@example.com",
+    "x\r\nBcc: injected@example.com",
+    "x\rBcc: injected@example.com",
+    "A =?UTF-8?Q?=0A?=Bcc: injected@example.com",
+    "A =?utf-8?b?Cg==?=Bcc: injected@example.com",
+    "x\u2028Bcc: injected@example.com",
+    "x\u2029Bcc: injected@example.com",
+    "x\x85Bcc: injected@example.com",
+    "x\x0bBcc: injected@example.com",
+    "x\x00",
+    "x\x7f",
+    "\u202egpj.exe",
+    "\u2066x\u2069",
+    "x\u200f",
+]
+every_payload = pytest.mark.parametrize("payload", PAYLOADS)
+HEADERS = set(received(written()).keys())
+
+
+@every_payload
+def test_an_address_that_could_change_a_mail_is_refused(payload: str) -> None:
+    addressee = Addressee(f"hanako{payload}@example.org", "Mihon", "Hanako", Sex.FEMALE, "en")
+
+    with pytest.raises(UnsafeHeader):
+        sent(written(addressee=addressee))
+
+
+@every_payload
+@every_language
+def test_a_hospital_that_could_change_a_mail_is_refused(payload: str, language: str) -> None:
+    site: SiteSettings = SITE.model_copy(update={"name": {"en": payload, "ja": payload}})
+
+    with pytest.raises(UnsafeHeader):
+        sent(written(language=language, site=site))
+
+
+@every_payload
+def test_a_sender_that_could_change_a_mail_is_refused(payload: str) -> None:
+    with pytest.raises(UnsafeHeader):
+        # Past the configuration, which refuses it as well.
+        sent(written(), MAIL.model_copy(update={"sender": f"followup{payload}@example.org"}))
+
+
+@every_payload
+def test_a_link_that_could_change_a_mail_is_refused(payload: str) -> None:
+    with pytest.raises(UnsafeHeader):
+        sent(written(stop_url=STOP_URL + payload))
+
+
+@every_payload
+@every_language
+def test_a_name_reaches_no_header(payload: str, language: str) -> None:
+    addressee = Addressee("hanako@example.org", payload, payload, Sex.OTHER, language)
+
+    message = received(written(language=language, addressee=addressee))
+
+    assert set(message.keys()) == HEADERS
+    assert message["To"] == "hanako@example.org"
+
+
+@pytest.mark.parametrize("address", ["a@example.org, b@example.org", "Hanako <a@example.org>", "a@example.org (b)"])
+def test_a_mail_goes_to_one_address_only(address: str) -> None:
+    addressee = Addressee(address, "Mihon", "Hanako", Sex.FEMALE, "en")
+
+    with pytest.raises(UnsafeHeader):
+        sent(written(addressee=addressee))
+
+
+@pytest.mark.parametrize(
+    "address", ["はなこ@example.org", "hanako@見本.example", "hanako", "@example.org", "a b@c.org"]
+)
+def test_an_address_that_no_server_takes_is_refused(address: str) -> None:
+    addressee = Addressee(address, "Mihon", "Hanako", Sex.FEMALE, "en")
+
+    with pytest.raises(UnsafeHeader):
+        sent(written(addressee=addressee))
+
+
+@settings(max_examples=60, deadline=timedelta(seconds=5))
+@given(name=st.text(max_size=40), language=st.sampled_from(["en", "ja"]))
+def test_no_name_changes_the_headers_or_the_link(name: str, language: str) -> None:
+    addressee = Addressee("hanako@example.org", name, name, Sex.OTHER, language)
+
+    message = received(written(language=language, addressee=addressee))
+
+    assert set(message.keys()) == HEADERS
+    assert FORM_URL in part(message, "plain").splitlines()
+
+
+@settings(max_examples=60, deadline=timedelta(seconds=5))
+@given(name=st.text(max_size=40), language=st.sampled_from(["en", "ja"]))
+def test_a_hospitals_name_arrives_as_given_or_is_refused(name: str, language: str) -> None:
+    site = SITE.model_copy(update={"name": {"en": name, "ja": name}})
+
+    try:
+        message = received(written(language=language, site=site))
+    except UnsafeHeader:
+        return
+
+    assert set(message.keys()) == HEADERS
+    assert " ".join(name.split()) in " ".join(message["Subject"].split())
