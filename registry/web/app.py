@@ -4,8 +4,6 @@ from typing import Any
 
 from flask import Flask, redirect, request, url_for
 from flask_wtf import CSRFProtect
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response
 
 from registry.clock import Clock, clock_of
@@ -61,9 +59,6 @@ def home() -> Response:
 
 def healthz() -> tuple[dict[str, str], int]:
     """Whether the registry can read its database."""
-    try:
-        with state().database.reading() as session:
-            session.execute(text("SELECT 1"))
-    except OperationalError:
-        return {"status": "the database cannot be read"}, 503
-    return {"status": "ok"}, 200
+    if state().database.answers():
+        return {"status": "ok"}, 200
+    return {"status": "the database cannot be read"}, 503

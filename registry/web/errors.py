@@ -4,7 +4,7 @@ from flask import Flask, g, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from registry.config import SiteSettings
-from registry.domain.errors import InvalidInput, LinkClosed, Unknown
+from registry.domain.errors import FormNotOpenYet, InvalidInput, LinkClosed, Unknown
 from registry.languages import LANGUAGES, SOURCE_LANGUAGE
 from registry.web.patient.context import page
 from registry.web.state import state
@@ -14,6 +14,8 @@ def register_errors(app: Flask) -> None:
     """Turn errors into pages: plain words, the right status, a telephone number."""
     app.register_error_handler(Unknown, _not_found)
     app.register_error_handler(LinkClosed, _closed)
+    app.before_request(_refuse_hidden_characters)
+    app.register_error_handler(FormNotOpenYet, _not_open_yet)
     app.register_error_handler(InvalidInput, _invalid)
     app.register_error_handler(HTTPException, _http)
 
@@ -23,8 +25,18 @@ def _not_found(_: Exception) -> tuple[str, int]:
     return page("patient/unknown.html", _a_site()), 404
 
 
+def _refuse_hidden_characters() -> None:
+    """No address of ours holds a NUL, and PostgreSQL cannot even be asked for one."""
+    if "\0" in request.path or any("\0" in value for value in request.args.values()):
+        raise Unknown("no such address")
+
+
 def _closed(error: LinkClosed) -> tuple[str, int]:
     return page("patient/closed.html", g.get("site") or _a_site(), closed_on=error.closed_on), 410
+
+
+def _not_open_yet(error: FormNotOpenYet) -> tuple[str, int]:
+    return page("patient/not_open_yet.html", g.get("site") or _a_site(), opens_on=error.opens_on), 409
 
 
 def _invalid(error: InvalidInput) -> tuple[str, int]:
@@ -41,11 +53,15 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
         return error
     if error.code == 404:
         return _not_found(error)
+    if request.blueprint in _PATIENT_PAGES:
+        _guess_language()
+        return page("patient/problem.html", g.get("site") or _a_site()), error.code
     title = "Something went wrong" if isinstance(error, InternalServerError) else error.name
     reasons = [_PLAIN.get(error.code, "The page could not be shown. Go back and try again.")]
     return render_template("errors/plain.html", title=title, reasons=reasons), error.code
 
 
+_PATIENT_PAGES = ("form", "preferences")
 _PLAIN = {
     400: "The request could not be understood. Go back, reload the page and try again.",
     403: "You may not see this page.",

@@ -11,13 +11,15 @@ from email_validator import EmailNotValidError, validate_email
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, SelectField, StringField, ValidationError
 from wtforms.fields import SelectChoice
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from registry.domain.vocabularies import PROCEDURES, Evidence, LumbarDisease, OperationState, Sex
+from registry.domain.quality import is_study_id
+from registry.domain.study import Grouping
+from registry.domain.vocabularies import PROCEDURES, UNKNOWN_GROUP, Evidence, OperationState, Sex
 
 # Japanese carriers once gave out addresses with dots that today's rules refuse, and they still receive mail.
 _CARRIER_ADDRESS = re.compile(r"[A-Za-z0-9._+/?-]+@(docomo|ezweb|disney)\.ne\.jp|[A-Za-z0-9._+/?-]+@au\.com")
-_STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 
 
@@ -76,11 +78,6 @@ STATE_WORDS = {
     OperationState.POSTPONED: "Postponed",
     OperationState.CANCELLED: "Cancelled",
 }
-GROUP_WORDS = {
-    LumbarDisease.WITHOUT: "Without lumbar disease",
-    LumbarDisease.WITH: "With lumbar disease",
-    LumbarDisease.UNKNOWN: "Unknown",
-}
 EVIDENCE_WORDS = {
     Evidence.MRI: "MRI",
     Evidence.CT: "CT",
@@ -95,8 +92,8 @@ LANGUAGES_OFFERED = [SelectChoice("ja", "日本語"), SelectChoice("en", "Englis
 
 def _study_id(_form: FlaskForm, field: Field) -> None:
     field.data = folded(field.data)
-    if not _STUDY_ID.fullmatch(field.data):
-        raise ValidationError("Use letters, digits, dot, hyphen and underscore, at most 40, and no name")
+    if not is_study_id(field.data):
+        raise ValidationError("Use letters, digits and . _ / # -, at most 40 without blanks, and no name")
 
 
 def _birth_year(_form: FlaskForm, field: Field) -> None:
@@ -110,38 +107,56 @@ def _email(_form: FlaskForm, field: Field) -> None:
     if not address or _CARRIER_ADDRESS.fullmatch(address):
         return
     try:
-        field.data = validate_email(address, check_deliverability=False, allow_smtputf8=False).normalized
+        # With the domain in its ASCII form: servers take no other.
+        field.data = validate_email(address, check_deliverability=False, allow_smtputf8=False).ascii_email or ""
     except EmailNotValidError as error:
         raise ValidationError(f"This address cannot receive mail: {error}") from None
+
+
+class PlainField(StringField):  # type: ignore[misc]  # WTForms ships no types
+    """A line of text: no blanks around it, and no character that cannot be seen or turns others around."""
+
+    def process_formdata(self, values: list[str]) -> None:
+        """Compose the characters and refuse hidden ones."""
+        self.data = plain(values[0]) if values else ""
+        if _HIDDEN.search(self.data):
+            raise ValueError("This holds characters that cannot be seen; type it anew")
+
+    def _value(self) -> str:
+        return self.data or ""
 
 
 def _required(sentence: str) -> InputRequired:
     return InputRequired(sentence)
 
 
+def _filled(sentence: str) -> DataRequired:
+    return DataRequired(sentence)
+
+
 class SignInForm(StaffForm):
     """Name and password."""
 
-    sign_in_name = StringField("Name", [_required("Enter your sign-in name"), Length(max=100)])
+    sign_in_name = PlainField("Name", [_filled("Enter your sign-in name"), Length(max=100)])
     password = PasswordField("Password", [_required("Enter your password"), Length(max=256)])
 
 
 class ContactForm(StaffForm):
     """How a patient is named and reached."""
 
-    family_name = StringField("Family name", [_required("Enter the family name"), Length(max=200)])
-    given_name = StringField("Given name", [Length(max=200)])
-    kana = StringField("Kana", [Length(max=200)])
-    email = StringField("E-mail (leave empty if none)", [_email, Length(max=320)])
-    phone = StringField("Phone", [Length(max=40)])
+    family_name = PlainField("Family name", [_filled("Enter the family name"), Length(max=200)])
+    given_name = PlainField("Given name", [Length(max=200)])
+    kana = PlainField("Kana", [Length(max=200)])
+    email = PlainField("E-mail (leave empty if none)", [_email, Length(max=320)])
+    phone = PlainField("Phone", [Length(max=40)])
     language = SelectField("Language of forms and mails", choices=LANGUAGES_OFFERED)
 
 
 class EnrolmentForm(ContactForm):
     """One patient on one screen."""
 
-    study_id = StringField("Study ID", [_required("Enter a study ID"), _study_id])
-    birth_year = StringField("Year of birth", [_required("Enter the year of birth"), _birth_year])
+    study_id = PlainField("Study ID", [_filled("Enter a study ID"), _study_id])
+    birth_year = PlainField("Year of birth", [_filled("Enter the year of birth"), _birth_year])
     born_on = DayField("Date of birth (optional)", [Optional()])
     sex = SelectField(
         "Sex", choices=[SelectChoice("", "Choose"), *choices(Sex, SEX_WORDS)], validators=[_required("Choose the sex")]
@@ -167,10 +182,15 @@ class OperationForm(StaffForm):
 class ClassificationForm(StaffForm):
     """With or without lumbar disease, and what it rests on."""
 
-    group_code = SelectField("Lumbar disease", choices=choices(LumbarDisease, GROUP_WORDS))
+    group_code = SelectField("Lumbar disease", choices=[])
     evidence = SelectField("Evidence", choices=choices(Evidence, EVIDENCE_WORDS))
     assessed_on = DayField("Assessed on", [Optional()])
-    assessed_by = StringField("Assessed by", [_required("Enter who assessed it"), Length(max=200)])
+    assessed_by = PlainField("Assessed by", [_filled("Enter who assessed it"), Length(max=200)])
+
+    def offer_groups(self, grouping: Grouping) -> None:
+        """Offer the groups as the protocol names them, and unknown."""
+        codes = [*grouping.groups, UNKNOWN_GROUP]
+        self.group_code.choices = [SelectChoice(code, grouping.label(code, "en")) for code in codes]
 
 
 class WithdrawalForm(StaffForm):

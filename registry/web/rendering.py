@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined
 from registry import languages
 from registry.domain.vocabularies import PROCEDURES
 from registry.languages import SOURCE_LANGUAGE
+from registry.storage.models import Classification
 from registry.web.state import state
 
 
@@ -32,10 +33,17 @@ def prepare(app: Flask) -> None:
     app.jinja_env.globals.update(
         _=translated,
         is_demonstration=lambda: state().settings.demo.enabled,
+        group_words=_group_words,
         procedure_words={code: words for code, (words, _) in PROCEDURES.items()},
     )
     for name, written in _DATES.items():
         app.jinja_env.filters[name] = _in_page_language(written)
+
+
+def _group_words(classification: Classification) -> str:
+    """A group as the protocol names it."""
+    grouping = state().study.grouping(classification.grouping_code)
+    return grouping.label(classification.group_code, SOURCE_LANGUAGE) if grouping else classification.group_code
 
 
 _DATES: dict[str, Callable[[Any, str], str]] = {

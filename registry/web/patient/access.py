@@ -1,5 +1,7 @@
 """Who may see and change a form: a cookie for each form to look, a signed field without an expiry to write."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import Response, g, request, url_for
@@ -8,7 +10,8 @@ from itsdangerous import BadSignature
 from registry.domain.errors import Unknown
 from registry.languages import LANGUAGES
 from registry.security.keys import KeyRing
-from registry.services.assessment import open_form
+from registry.services.assessment import lock_and_open_form, open_form
+from registry.storage.database import Session
 from registry.storage.forms import Form
 from registry.web.state import state
 
@@ -55,6 +58,17 @@ def written_form(public_id: str) -> Form:
     if not _has_key(public_id):
         raise Unknown("no key for this form")
     return _load(public_id)
+
+
+@contextmanager
+def writing(public_id: str) -> Iterator[tuple[Session, Form]]:
+    """One transaction around a change to a form, which is held until the change is committed."""
+    if not _has_key(public_id):
+        raise Unknown("no key for this form")
+    with state().database.transaction() as session:
+        form = lock_and_open_form(session, public_id=public_id)
+        prepare_page(form)
+        yield session, form
 
 
 def pass_of(form: Form) -> Pass:

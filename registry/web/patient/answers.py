@@ -12,6 +12,7 @@ from registry.services.assessment import GivenAnswer
 
 # No honest page measures more than this; a larger value is left out, the answer is kept.
 _LARGEST_MEASURE = 10_000_000
+_LONGEST_META = 1000
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def _mode(text: str) -> Mode:
 def _measures(meta: str) -> dict[str, Any]:
     """What the page measured; anything odd is left out, for no measure is worth an answer."""
     try:
-        found = json.loads(meta) if meta else {}
-    except ValueError:
+        found = json.loads(meta[:_LONGEST_META]) if meta else {}
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

@@ -1,5 +1,6 @@
 """The form: one question a page, each saved by a POST, sent at the end."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,20 +10,23 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from registry.domain.actors import patient_link
 from registry.domain.calendar import add_months
-from registry.domain.errors import LinkClosed, Unknown
+from registry.domain.errors import Unknown
 from registry.domain.instruments import Item, Wording
 from registry.languages import LANGUAGES
-from registry.services.assessment import AnswersMissing, record_answer, submit
+from registry.services.assessment import record_answer, refuse_unless_open, submit
 from registry.services.links import open_link
 from registry.storage.forms import Form
 from registry.storage.models import LinkPurpose
-from registry.web.patient.access import Pass, give_pass, pass_of, shown_form, written_form
+from registry.web.patient.access import Pass, give_pass, pass_of, shown_form, writing, written_form
 from registry.web.patient.answers import TypedAnswer, given_answer, typed_answer
 from registry.web.patient.context import page
 from registry.web.rendering import page_language, translated
 from registry.web.state import now, state, today
 
 blueprint = Blueprint("form", __name__)
+
+# The pages of a form, as what follows the address of its start page.
+_PAGES = re.compile(r"(/q/\d+|/check|/done)?(\?back=check)?")
 
 
 @blueprint.get("/s/<token>")
@@ -39,7 +43,7 @@ def start(public_id: str) -> str | AnyResponse:
     form = shown_form(public_id)
     if form.submitted_at is not None:
         return _to("form.done", public_id)
-    _refuse_closed(form)
+    refuse_unless_open(form, today(g.site))
     action = url_for("form.begin", public_id=public_id)
     return page(
         "patient/start.html",
@@ -48,7 +52,6 @@ def start(public_id: str) -> str | AnyResponse:
         closes_on=form.window.closes_on,
         action=action,
         is_resumed=bool(form.answers),
-        is_received=False,
     )
 
 
@@ -56,14 +59,16 @@ def start(public_id: str) -> str | AnyResponse:
 def begin(public_id: str) -> AnyResponse:
     """Go to the first question that is still open."""
     form = written_form(public_id)
-    return give_pass(_next_open(form), pass_of(form))
+    first_open = _first_open(form)
+    target = _to("form.question", public_id, number=first_open) if first_open else _to("form.check", public_id)
+    return give_pass(target, pass_of(form))
 
 
 @blueprint.get("/form/<public_id>/q/<int:number>")
 def question(public_id: str, number: int) -> str:
     """One question, with the answer given before."""
     form = shown_form(public_id)
-    _refuse_closed(form)
+    refuse_unless_open(form, today(g.site))
     item = _item(number)
     saved = form.answers.get(item.code)
     typed = TypedAnswer(
@@ -78,23 +83,14 @@ def question(public_id: str, number: int) -> str:
 @blueprint.post("/form/<public_id>/q/<int:number>")
 def answer(public_id: str, number: int) -> AnyResponse | tuple[str, int]:
     """Save one answer and go on; without one, say what to do and keep what was typed."""
-    form = written_form(public_id)
     item = _item(number)
     typed = typed_answer(request.form, item.code)
     given = given_answer(typed, item.code)
     if given is None:
+        form = written_form(public_id)
         return _question_page(form, number, item, typed, error=_problem(item, typed)), 422
-    with state().database.transaction() as session:
-        record_answer(
-            session,
-            public_id=public_id,
-            answer=given,
-            study=state().study,
-            language=page_language(),
-            today=today(g.site),
-            by=patient_link(public_id),
-            now=now(),
-        )
+    with writing(public_id) as (session, form):
+        record_answer(session, form=form, answer=given, language=page_language(), **_recording(form))
     return give_pass(_after(public_id, number), pass_of(form))
 
 
@@ -102,7 +98,7 @@ def answer(public_id: str, number: int) -> AnyResponse | tuple[str, int]:
 def check(public_id: str) -> str:
     """The answers before they are sent."""
     form = shown_form(public_id)
-    _refuse_closed(form)
+    refuse_unless_open(form, today(g.site))
     last = len(state().study.items)
     return page(
         "patient/check.html",
@@ -116,20 +112,12 @@ def check(public_id: str) -> str:
 @blueprint.post("/form/<public_id>/check")
 def send(public_id: str) -> AnyResponse:
     """Send the answers; pressing twice sends once."""
-    form = written_form(public_id)
-    try:
-        with state().database.transaction() as session:
-            submit(
-                session,
-                public_id=public_id,
-                study=state().study,
-                today=today(g.site),
-                by=patient_link(public_id),
-                now=now(),
-            )
-    except AnswersMissing:
-        return give_pass(_next_open(form), pass_of(form))
-    return give_pass(_to("form.done", public_id), pass_of(form))
+    with writing(public_id) as (session, form):
+        first_open = _first_open(form)
+        if first_open is None:
+            submit(session, form=form, **_recording(form))
+    target = _to("form.done", public_id) if first_open is None else _to("form.question", public_id, number=first_open)
+    return give_pass(target, pass_of(form))
 
 
 @blueprint.get("/form/<public_id>/done")
@@ -157,7 +145,9 @@ def change_language(public_id: str) -> AnyResponse:
     form = written_form(public_id)
     language = request.form.get("language")
     back = request.form.get("next", "")
-    target = back if back.startswith(f"/form/{public_id}") else url_for("form.start", public_id=public_id)
+    start_url = url_for("form.start", public_id=public_id)
+    is_a_page = back.startswith(start_url) and _PAGES.fullmatch(back.removeprefix(start_url))
+    target = back if is_a_page else start_url
     return give_pass(_see_other(target), Pass(form.public_id, language if language in LANGUAGES else page_language()))
 
 
@@ -230,12 +220,15 @@ def _after(public_id: str, number: int) -> Response:
     return _to("form.question", public_id, number=number + 1)
 
 
-def _next_open(form: Form) -> Response:
-    """The first question without an answer, or the check page when there is none."""
-    for number, item in enumerate(state().study.items, start=1):
-        if item.code not in form.answers:
-            return _to("form.question", form.public_id, number=number)
-    return _to("form.check", form.public_id)
+def _first_open(form: Form) -> int | None:
+    """The number of the first question without an answer."""
+    numbered = enumerate(state().study.items, start=1)
+    return next((number for number, item in numbered if item.code not in form.answers), None)
+
+
+def _recording(form: Form) -> dict[str, Any]:
+    by = patient_link(form.public_id)
+    return {"study": state().study, "today": today(g.site), "by": by, "now": now()}
 
 
 def _next_on(form: Form) -> date | None:
@@ -244,11 +237,6 @@ def _next_on(form: Form) -> date | None:
     if current is None or following is None:
         return None
     return add_months(form.window.due_on, following.months - current.months)
-
-
-def _refuse_closed(form: Form) -> None:
-    if form.is_closed(today(g.site)):
-        raise LinkClosed(form.window.closes_on)
 
 
 def _to(endpoint: str, public_id: str, **values: Any) -> Response:

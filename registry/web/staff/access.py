@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from flask import g, redirect, request, session, url_for
+from flask import g, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from registry.config import SiteSettings
 from registry.domain.actors import Actor, staff_member
 from registry.services.accounts import NOTE_USE_EVERY, SessionLimits, SignedIn, note_use, signed_in
+from registry.web.forms import SignInForm
 from registry.web.state import now, state
 
 SECRET = "secret"  # noqa: S105  the name of a session entry, not a secret
@@ -20,13 +21,21 @@ def require_staff() -> Response | None:
         found = signed_in(rows, secret=secret, limits=_limits(), now=now()) if secret else None
     if found is None:
         session.pop(SECRET, None)
-        back = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("accounts.sign_in_page", next=back), code=303)
+        return _to_sign_in()
     if now() - found.last_seen_at >= NOTE_USE_EVERY:
         with state().database.transaction() as rows:
             note_use(rows, secret=secret, now=now())
     g.staff = found
     return None
+
+
+def _to_sign_in() -> Response:
+    """The sign-in page, which leads back; a form that came too late is kept on it and can be sent afterwards."""
+    if request.method == "GET":
+        return redirect(url_for("accounts.sign_in_page", next=request.full_path.rstrip("?")), code=303)
+    kept = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    form = SignInForm(formdata=None)
+    return make_response(render_template("accounts/sign_in.html", form=form, kept=kept, path=request.path), 401)
 
 
 def staff() -> SignedIn:

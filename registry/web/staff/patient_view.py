@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session
-
-from registry.domain.schedule import FollowUpFacts, FollowUpStatus, status_of
-from registry.domain.study import Study, VisitWindow
-from registry.domain.vocabularies import LUMBAR_DISEASE, OperationState
+from registry.domain.schedule import FollowUpStatus, status_of
+from registry.domain.study import Study
+from registry.domain.vocabularies import LUMBAR_DISEASE
+from registry.services.follow_up_facts import facts_of
+from registry.storage.database import Session
 from registry.storage.enrolments import FollowUpRow, PatientRow, answers_of_patient
 from registry.storage.models import Answer, Classification, FollowUp, Operation, Reminder
 from registry.storage.outbox import reminders_of_patient
@@ -45,6 +45,7 @@ class PatientView:
     follow_ups: Sequence[FollowUpView]
     next_follow_up: FollowUpView | None
     mails: Sequence[MailView] = ()
+    emails_stopped_on: date | None = None
 
     def with_history(self, session: Session, *, zone: ZoneInfo) -> "PatientView":
         """The same with answers and mails, each fetched by one query."""
@@ -54,7 +55,9 @@ class PatientView:
             MailView(reminder, follow_up.timepoint, reminder.sent_at and reminder.sent_at.astimezone(zone))
             for reminder, follow_up in reminders_of_patient(session, patient_id=self.row.patient.id)
         ]
-        return replace(self, follow_ups=follow_ups, mails=mails)
+        stopped_at = self.row.contact.emails_stopped_at
+        stopped_on = stopped_at.astimezone(zone).date() if stopped_at else None
+        return replace(self, follow_ups=follow_ups, mails=mails, emails_stopped_on=stopped_on)
 
 
 def patient_view(row: PatientRow, study: Study, *, today: date) -> PatientView:
@@ -79,22 +82,13 @@ _WAITING = frozenset({FollowUpStatus.UPCOMING, FollowUpStatus.OPEN, FollowUpStat
 
 
 def _view(found: FollowUpRow, operation: Operation, row: PatientRow, today: date) -> FollowUpView:
-    follow_up, assessment = found.follow_up, found.assessment
-    facts = FollowUpFacts(
-        window=VisitWindow(follow_up.opens_on, follow_up.due_on, follow_up.closes_on),
-        operation_state=OperationState(operation.state),
-        has_answers=assessment is not None,
-        is_submitted=assessment is not None and assessment.submitted_at is not None,
-        declined_on=follow_up.declined_on,
-        withdrawn_on=row.enrolment.withdrawn_on,
-        died_on=row.patient.died_on,
-    )
+    facts = facts_of(found.follow_up, operation, row.patient, row.enrolment, found.answered)
     return FollowUpView(
-        follow_up=follow_up,
+        follow_up=found.follow_up,
         operation=operation,
         status=status_of(facts, today=today),
-        submitted_at=assessment.submitted_at if assessment else None,
-        assessment_id=assessment.id if assessment else None,
+        submitted_at=found.answered.submitted_at if found.answered else None,
+        assessment_id=found.answered.assessment_id if found.answered else None,
         answers={},
     )
 

@@ -8,7 +8,13 @@ from flask import Blueprint, Response, render_template, request, url_for
 from registry.domain.errors import InvalidInput
 from registry.figures.trajectory import Series, trajectory
 from registry.figures.trajectory_labels import ENGLISH
-from registry.services.reports.cohort import CohortDefinition, CohortResult, check_definition, cohort_report
+from registry.services.reports.cohort import (
+    CohortDefinition,
+    CohortResult,
+    check_definition,
+    cohort_course,
+    cohort_report,
+)
 from registry.services.reports.cohort_words import words_of
 from registry.web.staff.access import require_staff, site, staff
 from registry.web.state import now, state, today
@@ -47,16 +53,18 @@ def _page(asked: dict[str, Any], **values: Any) -> str:
 @blueprint.get("/cohort/trajectory.svg")
 def figure() -> Response:
     """The course of the mean scores as a picture."""
-    result = _result(_definition(_asked()))
-    study = state().study
-    grouping = next(found for found in study.groupings if found.code == result.definition.grouping)
-    wording = next(item for item in study.items if item.code == result.definition.item).words["en"]
+    study, definition = state().study, _definition(_asked())
+    with state().database.reading() as session:
+        course = cohort_course(
+            session, definition=definition, study=study, today=today(site()), site_id=staff().site_id
+        )
+    grouping = next(found for found in study.groupings if found.code == definition.grouping)
+    wording = next(item for item in study.items if item.code == definition.item).words["en"]
     labels = replace(
         ENGLISH, item=wording.name.capitalize(), lowest=wording.lowest.lower(), highest=wording.highest.lower()
     )
     series = [
-        Series(group=group, label=grouping.label(group, "en"), points=tuple(points))
-        for group, points in result.course.items()
+        Series(group=group, label=grouping.label(group, "en"), points=tuple(points)) for group, points in course.items()
     ]
     picture = trajectory(series, labels=labels, is_demonstration=state().settings.demo.enabled)
     response = Response(picture, mimetype="image/svg+xml")
