@@ -1,10 +1,11 @@
 """The settings: config.toml under the environment, checked as a whole, every problem listed at once."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -56,6 +57,18 @@ def _without_slash(value: str) -> str:
     return value.rstrip("/")
 
 
+def _an_address(value: str) -> str:
+    if value and not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", value):
+        raise ValueError("must be an e-mail address such as followup@example.org")
+    return value
+
+
+def _known_database(value: str) -> str:
+    if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+        raise ValueError("must begin with sqlite:/// or postgresql://")
+    return value
+
+
 def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
@@ -77,7 +90,7 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where the rows are."""
 
-    url: str = "sqlite:///data/registry.db"
+    url: Annotated[str, AfterValidator(_known_database)] = "sqlite:///data/registry.db"
 
 
 class WebSettings(_Section):
@@ -98,8 +111,8 @@ class MailSettings(_Section):
     tls: Literal["starttls", "tls", "none"] = "starttls"
     user: str = ""
     password: str = Field("", repr=False)
-    sender: str = "followup@example.org"
-    reply_to: str = ""
+    sender: Annotated[str, AfterValidator(_an_address)] = "followup@example.org"
+    reply_to: Annotated[str, AfterValidator(_an_address)] = ""
     folder: Path = Path("data/outbox")
 
 
@@ -116,6 +129,12 @@ class DemoSettings(_Section):
 
     enabled: bool = False
     now: Instant = None
+
+    @model_validator(mode="after")
+    def _check_clock(self) -> "DemoSettings":
+        if self.now is not None and not self.enabled:
+            raise ValueError("demo.now: the clock can only be set in demo mode (demo.enabled = true)")
+        return self
 
 
 class SiteSettings(_Section):
@@ -135,6 +154,14 @@ class SiteSettings(_Section):
         return ZoneInfo(self.time_zone)
 
 
+def _without_twins(sites: tuple[SiteSettings, ...]) -> tuple[SiteSettings, ...]:
+    codes = [site.code for site in sites]
+    twins = sorted({code for code in codes if codes.count(code) > 1})
+    if twins:
+        raise ValueError("\n".join(f"sites: the code {code} is there more than once" for code in twins))
+    return sites
+
+
 class Settings(BaseSettings):
     """Everything that can be set; frozen."""
 
@@ -151,7 +178,7 @@ class Settings(BaseSettings):
     mail: MailSettings = MailSettings()
     security: SecuritySettings = SecuritySettings()
     demo: DemoSettings = DemoSettings()
-    sites: tuple[SiteSettings, ...] = Field(min_length=1)
+    sites: Annotated[tuple[SiteSettings, ...], Field(min_length=1), AfterValidator(_without_twins)]
     study: StudySection
 
     @classmethod
@@ -165,25 +192,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file, whose content comes in as keyword arguments."""
         return env_settings, init_settings
-
-    @model_validator(mode="after")
-    def _check_demo_clock(self) -> "Settings":
-        if self.demo.now is not None and not self.demo.enabled:
-            raise ValueError("demo.now: the clock can only be set in demo mode (demo.enabled = true)")
-        return self
-
-    @model_validator(mode="after")
-    def _check_base_url(self) -> "Settings":
-        if not self.demo.enabled and not self.web.base_url:
-            raise ValueError("web.base_url: give the address that patients reach; links in mails begin with it")
-        return self
-
-    @model_validator(mode="after")
-    def _check_sites(self) -> "Settings":
-        codes = [site.code for site in self.sites]
-        for code in sorted({code for code in codes if codes.count(code) > 1}):
-            raise ValueError(f"sites: the code {code} is there more than once")
-        return self
 
     @property
     def protocol(self) -> Study:
@@ -205,19 +213,29 @@ class Settings(BaseSettings):
 
 def load_settings(path: Path) -> Settings:
     """Read and check the configuration; raise with every problem at once when something is wrong."""
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except FileNotFoundError:
-        raise ConfigurationProblems([f"there is no configuration file {path}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationProblems([f"{path} cannot be read: {error}"]) from None
-    if "password" in table.get("mail", {}):
+    table = _read(path)
+    mail = table.get("mail")
+    if isinstance(mail, dict) and "password" in mail:
         raise ConfigurationProblems(["mail.password: keep it out of the file; set REGISTRY_MAIL_PASSWORD instead"])
     try:
-        return _rooted(Settings(**table), path.resolve().parent)
+        settings = _rooted(Settings(**table), path.resolve().parent)
     except ValidationError as error:
         raise ConfigurationProblems(in_words(error)) from None
+    if not settings.demo.enabled and not settings.web.base_url:
+        raise ConfigurationProblems(
+            ["web.base_url: give the address that patients reach; the links in mails begin with it"]
+        )
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise ConfigurationProblems([f"there is no configuration file {path}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigurationProblems([f"{path} cannot be read: {error}"]) from None
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:

@@ -1,5 +1,7 @@
 """What is wrong with a configuration, in words for the person who wrote it."""
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -21,7 +23,15 @@ _WORDS = {
 
 def in_words(error: ValidationError) -> list[str]:
     """Every problem of a validation as one line: where it is, what is wrong, what was given."""
-    return [line for details in error.errors() for line in _lines(details)]
+    found = error.errors()
+    return [line for details in found if not _follows(details, found) for line in _lines(details)]
+
+
+def _follows(details: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is only too short because its entries could not be read, which is said already."""
+    place = details["loc"]
+    inner = (other["loc"] for other in found if other is not details)
+    return details["type"] == "too_short" and any(loc[: len(place)] == place for loc in inner)
 
 
 def _lines(details: ErrorDetails) -> list[str]:

@@ -72,7 +72,9 @@ class StudySection(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> "StudySection":
-        problems = self._unknown_names() or list(problems_of(self.protocol))
+        problems = self._unknown_names()
+        if self.instrument in INSTRUMENTS:
+            problems += problems_of(self.protocol)
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -97,7 +99,7 @@ class StudySection(_Section):
         after = (Timepoint(t.code, t.months, t.opens_days_before, t.closes_days_after) for t in self.timepoints)
         return Study(
             instrument=instrument,
-            items=tuple(instrument.item(code) for code in self.items),
+            items=tuple(item for code in self.items for item in instrument.items if item.code == code),
             timepoints=(before, *after),
             ladder=Ladder(self.reminders.email_days, self.reminders.before_every_days),
             entry_rule=EntryRule(self.entry.item, self.entry.at_least),

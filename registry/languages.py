@@ -16,6 +16,7 @@ TRANSLATIONS = Path(__file__).parent / "translations"
 
 _LONG_DAY = {"en": "EEEE d MMMM y", "ja": "y年M月d日（E）"}
 _SHORT_DAY = {"en": "d MMMM", "ja": "M月d日"}
+_BRIEF_DAY = {"en": "d MMM", "ja": "M月d日"}
 _WEEK_DAY = {"en": "EEEE d MMMM", "ja": "M月d日（E）"}
 _MONTH = {"en": "MMMM y", "ja": "y年M月"}
 
@@ -46,6 +47,11 @@ def week_day(day: date, language: str) -> str:
 def short_day(day: date, language: str) -> str:
     """A day of this year: "12 June", "6月12日"."""
     return format_date(day, _SHORT_DAY[language], locale=language)
+
+
+def brief_day(day: date, language: str) -> str:
+    """A day of this year in few letters, for a subject: "12 Sep", "9月12日"."""
+    return format_date(day, _BRIEF_DAY[language], locale=language)
 
 
 def month(day: date, language: str) -> str:

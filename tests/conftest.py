@@ -21,18 +21,28 @@ from tests.postgresql import Cluster
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 
-_connect = socket.socket.connect
+_connect, _connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+
+def _refuse_outside(address: object) -> None:
+    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise RuntimeError(f"a test tried to reach {address[0]}: the outside network is blocked")
 
 
 def _connect_to_loopback_only(self: socket.socket, address: object) -> None:
-    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-        raise RuntimeError(f"a test tried to reach {address[0]}: the outside network is blocked")
+    _refuse_outside(address)
     return _connect(self, address)  # type: ignore[arg-type]
+
+
+def _connect_ex_to_loopback_only(self: socket.socket, address: object) -> int:
+    _refuse_outside(address)
+    return _connect_ex(self, address)  # type: ignore[arg-type]
 
 
 def pytest_configure() -> None:
     """Block the outside network, and let no setting of this machine leak into a test."""
     socket.socket.connect = _connect_to_loopback_only  # type: ignore[method-assign, assignment]
+    socket.socket.connect_ex = _connect_ex_to_loopback_only  # type: ignore[method-assign, assignment]
     for name in [name for name in os.environ if name.startswith("REGISTRY_") and name != "REGISTRY_TEST_REQUIRE"]:
         del os.environ[name]
 

@@ -47,7 +47,7 @@ class Live:
         """What the scheduler does every minute, once."""
         keys = load_keys(self.settings.security.key_file)
         with transport_of(self.settings.mail) as transport:
-            dispatch = Dispatch(self.database, self.settings, keys, transport, self.clock())
+            dispatch = Dispatch(self.database, self.settings, keys, transport, self.clock)
             return dict(send_due_reminders(dispatch))
 
 

@@ -1,6 +1,7 @@
 """The command line: `registry COMMAND`, each taking `--config FILE`."""
 
 import logging
+import os
 import sys
 
 import click
@@ -40,6 +41,8 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run a command; an error that a person can put right is one line on standard error and exit status 1."""
+    # Whatever the registry writes (rows, mails, keys, copies) is for its own account alone.
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("alembic", "apscheduler"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError
 
 from registry.config import Settings, load_settings
 from registry.domain.errors import RegistryError
@@ -56,11 +56,16 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[Database]:
-    """The database at whatever schema; one that does not answer is said in one line."""
-    database = Database(settings.database.url)
+    """The database at whatever schema; one that cannot be opened or does not answer is said in one line."""
+    try:
+        database = Database(settings.database.url)
+    except (ArgumentError, OSError) as error:
+        raise NotReady(f"the database cannot be opened: {str(error).splitlines()[0]}") from None
     try:
         yield database
-    except OperationalError as error:
+    except DatabaseError as error:
+        if isinstance(error, IntegrityError):
+            raise
         raise NotReady(f"the database does not answer: {str(error.orig).splitlines()[0]}") from None
     finally:
         database.dispose()

@@ -13,6 +13,8 @@ from registry.domain.actors import command
 from registry.services.backup import back_up
 from registry.services.imports import ImportProblems, ImportResult, import_patients, open_table
 
+_LONGEST_VALUE = 60
+
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -46,13 +48,18 @@ def listing_problems() -> Iterator[None]:
         yield
     except ImportProblems as error:
         for problem in error.problems:
-            click.echo(f"row {problem.row}, {problem.column}: {problem.value!r}: {problem.reason}", err=True)
+            place = f"row {problem.row}, {problem.column}" if problem.column else f"row {problem.row}"
+            value = f"{problem.value[:_LONGEST_VALUE]!r}: " if problem.value else ""
+            click.echo(f"{place}: {value}{problem.reason}", err=True)
         raise
 
 
 def _said(result: ImportResult) -> str:
     parts = [f"{result.n_added} added", f"{result.n_updated} updated", f"{result.n_already_there} already there"]
-    return ", ".join(parts) + "."
+    said = ", ".join(parts) + "."
+    if result.n_dates_without_scores:
+        said += f" {result.n_dates_without_scores} days of a form had no score beside them and were passed over."
+    return said
 
 
 @click.command()

@@ -7,8 +7,10 @@ from registry.clock import clock_of
 from registry.config import Settings
 from registry.mail.transport import transport_of
 from registry.security.keys import load_keys
-from registry.services.outbox import Dispatch, send_due_reminders
+from registry.services.outbox import FAILED, Dispatch, send_due_reminders
 from registry.storage.models import ReminderState
+
+_TROUBLES = (ReminderState.REJECTED, ReminderState.DEFERRED, ReminderState.UNKNOWN, FAILED)
 
 
 @click.group("reminders")
@@ -22,7 +24,7 @@ def send(settings: Settings) -> None:
     """Send everything that is due now: what the scheduler does every minute, once."""
     keys = load_keys(settings.security.key_file)
     with opened(settings) as database, transport_of(settings.mail) as transport:
-        outcomes = send_due_reminders(Dispatch(database, settings, keys, transport, clock_of(settings)()))
+        outcomes = send_due_reminders(Dispatch(database, settings, keys, transport, clock_of(settings)))
     click.echo(", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "Nothing is due.")
-    if outcomes[ReminderState.REJECTED] or outcomes[ReminderState.DEFERRED] or outcomes[ReminderState.UNKNOWN]:
+    if any(outcomes[trouble] for trouble in _TROUBLES):
         raise SystemExit(1)

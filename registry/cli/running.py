@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from threading import Thread
 from types import FrameType
 from typing import Any
 
@@ -59,10 +60,26 @@ def _gunicorn(settings: Settings) -> Mapping[str, object]:
     }
 
 
+_with_parent = click.option("--end-with-parent", is_flag=True, hidden=True)
+
+
+def _end_with_parent() -> None:
+    """End when the standard input does: a parent that was killed leaves nobody behind who goes on mailing."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=wait, daemon=True).start()
+
+
 @click.command()
+@_with_parent
 @with_settings
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, end_with_parent: bool) -> None:
     """Serve the pages."""
+    if end_with_parent:
+        _end_with_parent()
     _refuse_taken_port(settings)
     with opened(settings):
         pass
@@ -70,9 +87,12 @@ def serve(settings: Settings) -> None:
 
 
 @click.command()
+@_with_parent
 @with_settings
-def scheduler(settings: Settings) -> None:
+def scheduler(settings: Settings, *, end_with_parent: bool) -> None:
     """Send reminders as they come due, every minute, until stopped."""
+    if end_with_parent:
+        _end_with_parent()
     with opened(settings):
         pass
     run_scheduler(settings, clock=clock_of(settings))
@@ -115,7 +135,8 @@ def _refuse_taken_port(settings: Settings) -> None:
 def _start(command: str) -> subprocess.Popen[bytes]:
     """One of the registry's own commands as a process, under the configuration given to this one."""
     config = click.get_current_context().params.get("config", "config.toml")
-    return subprocess.Popen([sys.executable, "-m", "registry", command, "--config", str(config)])  # noqa: S603  our own
+    arguments = [sys.executable, "-m", "registry", command, "--config", str(config), "--end-with-parent"]
+    return subprocess.Popen(arguments, stdin=subprocess.PIPE)  # noqa: S603  our own command
 
 
 def _watch(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -19,7 +19,7 @@ def hash_password(password: str) -> str:
 def is_password(password: str, stored_hash: str | None) -> bool:
     """Whether the password belongs to the hash; without one the same work is done, so that time tells nothing."""
     try:
-        return _hasher.verify(stored_hash or _hash_of_nobody(), password) and stored_hash is not None
+        return _hasher.verify(stored_hash or _hash_of_nobody(), password) and bool(stored_hash)
     except (VerificationError, InvalidHashError):
         return False
 

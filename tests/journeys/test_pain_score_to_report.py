@@ -121,14 +121,14 @@ def _enrol(page: Page, live: Live) -> None:
     page.get_by_role("link", name="Classify").click()
     page.get_by_label("Lumbar disease", exact=True).select_option("without")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("without lumbar disease").first.wait_for()
+    page.get_by_text("Without lumbar disease").first.wait_for()
 
 
 def _record_operation_as_performed(page: Page, live: Live) -> None:
     live.clock.instant = datetime(2026, 2, 3, 1, 0, tzinfo=UTC)
     _sign_in(page, live)
     page.get_by_role("link", name="K-001").click()
-    page.get_by_role("link", name=re.compile("^Change")).click()
+    page.get_by_role("link", name=re.compile("^Change the operation")).click()
     page.get_by_label("State").select_option("performed")
     page.get_by_label("Day of operation").fill(OPERATED_ON.isoformat())
     page.get_by_role("button", name="Save").click()

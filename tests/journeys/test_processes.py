@@ -1,84 +1,28 @@
 """The processes as an operator meets them: they start, they say what is wrong, and they stop when told to."""
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.live import free_port
-
-BEGIN_SECONDS = 60
-STOP_SECONDS = 30
+from tests.journeys.processes import (
+    STOP_SECONDS,
+    answers,
+    ask,
+    mails,
+    registry_environment,
+    run,
+    running,
+    wait_until,
+)
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A registry of its own in a folder of its own."""
-    values = {
-        "DATABASE_URL": f"sqlite:///{tmp_path}/registry.db",
-        "MAIL_FOLDER": str(tmp_path / "outbox"),
-        "SECURITY_KEY_FILE": str(tmp_path / "secret.key"),
-        "WEB_PORT": str(free_port()),
-    }
-    return os.environ | {f"REGISTRY_{name}": value for name, value in values.items()}
-
-
-@contextmanager
-def running(command: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A command of the registry as a process, in a group of its own that is ended whatever happens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "registry", command],
-        env=environment,
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait for something to become so, for a bounded time."""
-    ends = time.monotonic() + BEGIN_SECONDS
-    while not is_so():
-        assert time.monotonic() < ends, "it did not begin in time"
-        time.sleep(0.1)
-
-
-def answers(environment: dict[str, str]) -> bool:
-    """Whether the pages are served."""
-    try:
-        with urlopen(f"http://127.0.0.1:{environment['REGISTRY_WEB_PORT']}/healthz", timeout=2) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
-
-
-def mails(environment: dict[str, str]) -> list[Path]:
-    """The mails that were written."""
-    return list(Path(environment["REGISTRY_MAIL_FOLDER"]).glob("*.eml"))
-
-
-def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
-    arguments = [sys.executable, "-m", "registry", *command]
-    return subprocess.run(arguments, env=environment, cwd=ROOT, text=True, capture_output=True, timeout=120)
+    return registry_environment(tmp_path)
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
@@ -107,12 +51,36 @@ def test_a_taken_port_is_said_in_one_line(environment: dict[str, str]) -> None:
 
 
 def test_the_second_start_keeps_the_data(environment: dict[str, str]) -> None:
+    sign_ins = "SELECT count(*), max(id) FROM patient"
+    rows = []
+    for _ in range(2):
+        with running("run", environment) as process:
+            wait_until(lambda: answers(environment) and len(mails(environment)) >= 20)
+            rows.append(ask(environment, sign_ins))
+            process.terminate()
+            process.communicate(timeout=STOP_SECONDS)
+
+    assert rows[0] == rows[1] == [(201, 201)]
+
+
+def test_the_demo_registry_is_loaded_into_an_empty_database_only(environment: dict[str, str]) -> None:
     run(["database", "upgrade"], environment)
     run(["demo"], environment)
 
     again = run(["demo"], environment)
 
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+
+
+def test_a_killed_parent_leaves_nobody_behind(environment: dict[str, str]) -> None:
+    with running("run", environment) as process:
+        wait_until(lambda: answers(environment))
+        process.kill()
+        process.wait()
+
+        wait_until(lambda: not answers(environment))
+
+    assert run(["serve", "--config", "nowhere.toml"], environment).returncode == 1
 
 
 def test_two_schedulers_at_once_send_one_copy(environment: dict[str, str]) -> None:
@@ -133,17 +101,21 @@ def test_two_schedulers_at_once_send_one_copy(environment: dict[str, str]) -> No
 
 
 def test_a_scheduler_that_is_killed_leaves_nothing_unsent(environment: dict[str, str]) -> None:
+    environment["REGISTRY_DEMO_NOW"] = "2026-11-20T10:00:00+09:00"
     run(["database", "upgrade"], environment)
     run(["demo"], environment)
+    due = ask(environment, "SELECT id FROM reminder WHERE state = 'planned' AND due_on <= '2026-11-20'")
     with running("scheduler", environment) as process:
         wait_until(lambda: len(mails(environment)) >= 1)
         process.kill()
-    n_before = len(mails(environment))
-    environment["REGISTRY_DEMO_NOW"] = "2027-01-01T00:00:00+09:00"
 
-    run(["reminders", "send"], environment)
+    for later in ("2026-11-20T10:30:00+09:00", "2026-11-21T10:30:00+09:00"):
+        run(["reminders", "send"], environment | {"REGISTRY_DEMO_NOW": later})
 
-    assert len(mails(environment)) > n_before
+    ids = ", ".join(str(id_) for (id_,) in due)
+    states = ask(environment, f"SELECT state, count(*) FROM reminder WHERE id IN ({ids}) GROUP BY state")
+    assert {state for state, _ in states} == {"accepted", "skipped"}
+    assert len(due) >= 20
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""The commands, as a shell meets them: what they print, where, and with which exit status."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.processes import registry_environment, run
+
+HEADER = "study_id,sex,birth_year,operated_on,procedure,lumbar_disease,before_on,low_back_before,M12_on,low_back_M12"
+COHORT = ["report", "cohort", "--item", "low_back", "--timepoint", "M12", "--grouping", "lumbar_disease"]
+# Six patients a group; the expected numbers were worked out with R 4.2.2 (t.test, lm).
+SCORES = {
+    "without": [(50, 20), (60, 35), (45, 10), (70, 40), (55, 30), (65, 25)],
+    "with": [(60, 55), (70, 72), (52, 40), (66, 50), (75, 70), (58, 61)],
+}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    made = registry_environment(tmp_path)
+    run(["database", "upgrade"], made)
+    return made
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """The patients above, one in each group without an answer after a year, and one whose group is not known."""
+    rows = [HEADER]
+    for group, pairs in SCORES.items():
+        rows += [
+            f"{group}-{number},female,1950,2024-05-01,laminoplasty,{group},2024-04-20,{before},2025-05-02,{after}"
+            for number, (before, after) in enumerate(pairs)
+        ]
+        rows.append(f"{group}-lost,male,1949,2024-05-01,laminoplasty,{group},2024-04-20,40,,")
+    rows.append("nobody,male,1949,2024-05-01,laminoplasty,,2024-04-20,80,2025-05-02,10")
+    path = tmp_path / "patients.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_imported_patients_are_reported_under_the_agreed_keys(environment: dict[str, str], table: Path) -> None:
+    assert run(["import", str(table)], environment).stdout.startswith("15 added")
+
+    report = json.loads(run([*COHORT, "--entry", "none", "--format", "json"], environment).stdout)
+
+    assert set(report) == {"item", "timepoint", "grouping", "entry", "groups", "between", "manifest"}
+    assert (report["item"], report["timepoint"], report["entry"]) == ("low_back", "M12", None)
+    assert {name: (group["n"], group["n_enrolled"]) for name, group in report["groups"].items()} == {
+        "without": (6, 7),
+        "with": (6, 7),
+        "unknown": (1, 1),
+    }
+    group = report["groups"]["without"]
+    assert set(group) == {"n", "n_enrolled", "before", "after", "change", "responders"}
+    assert set(group["before"]) == set(group["after"]) == {"mean", "sd", "median"}
+    assert {"mean", "sd", "ci", "t", "df", "p"} <= set(group["change"])
+    assert set(group["responders"]["30pct"]) == {"k", "n", "ci"}
+    assert set(report["between"]["ancova"]) == {"estimate", "ci", "t", "df", "p", "slope"}
+    assert set(report["between"]["welch_change"]) == {"estimate", "ci", "t", "df", "p"}
+
+
+def test_the_printed_numbers_are_those_of_r(environment: dict[str, str], table: Path) -> None:
+    run(["import", str(table)], environment)
+
+    report = json.loads(run([*COHORT, "--entry", "none", "--format", "json"], environment).stdout)
+
+    change, ancova = report["groups"]["without"]["change"], report["between"]["ancova"]
+    # t.test(after, before, paired = TRUE) and lm(after ~ before + group)
+    assert math.isclose(change["mean"], -30.8333333333333, rel_tol=1e-12)
+    assert math.isclose(change["t"], -12.9209604717372, rel_tol=1e-9)
+    assert math.isclose(ancova["estimate"], -25.0155527532577, rel_tol=1e-9)
+    assert math.isclose(ancova["p"], 2.77036793032994e-04, rel_tol=1e-7)
+
+
+def test_blocks_that_cannot_be_computed_are_left_out(environment: dict[str, str]) -> None:
+    report = json.loads(run([*COHORT, "--format", "json"], environment).stdout)
+
+    assert report["groups"] == {"without": {"n": 0, "n_enrolled": 0}, "with": {"n": 0, "n_enrolled": 0}}
+    assert (report["between"], report["entry"]) == ({}, 30)
+
+
+def test_the_text_says_the_difference_before_anything_else(environment: dict[str, str], table: Path) -> None:
+    run(["import", str(table)], environment)
+
+    lines = run([*COHORT, "--entry", "none"], environment).stdout.splitlines()
+
+    assert lines[0] == "Low back pain 12 months after the operation"
+    assert "points lower than with lumbar disease" in lines[3]
+
+
+def test_a_table_with_problems_is_listed_and_nothing_of_it_is_written(environment: dict[str, str], table: Path) -> None:
+    table.write_text(table.read_text().replace(",50,2025", ",150,2025", 1).replace("male,1949", "man,1949", 1))
+
+    refused = run(["import", str(table)], environment)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "row 2, low_back_before: '150': above 100" in refused.stderr
+    assert ", sex: " in refused.stderr
+    assert json.loads(run([*COHORT, "--format", "json"], environment).stdout)["groups"]["with"]["n_enrolled"] == 0
+
+
+def test_an_unchanged_table_is_already_there(environment: dict[str, str], table: Path) -> None:
+    run(["import", str(table)], environment)
+
+    assert "15 already there" in run(["import", str(table)], environment).stdout
+
+
+def test_a_copy_is_made_while_nobody_else_may_read_it(environment: dict[str, str], table: Path, tmp_path: Path) -> None:
+    run(["import", str(table)], environment)
+    copy = tmp_path / "copy.db"
+
+    made, again = run(["backup", str(copy)], environment), run(["backup", str(copy)], environment)
+
+    assert (made.returncode, copy.stat().st_mode & 0o777, again.returncode) == (0, 0o600, 1)
+    restored = environment | {"REGISTRY_DATABASE_URL": f"sqlite:///{copy}"}
+    assert json.loads(run([*COHORT, "--format", "json"], restored).stdout)["groups"]["with"]["n_enrolled"] == 7
+
+
+def test_a_member_of_staff_is_added_with_a_password_that_is_long_enough(environment: dict[str, str]) -> None:
+    short, long = (
+        run(["staff", "add", "alice", "--password", password], environment)
+        for password in ("short", "correct horse battery")
+    )
+
+    assert (short.returncode, long.returncode) == (1, 0)
+    assert "12 to 256 characters" in short.stderr
+
+
+def test_whatever_the_registry_writes_is_for_its_own_account_alone(environment: dict[str, str], tmp_path: Path) -> None:
+    run(["demo"], environment)
+    run(["reminders", "send"], environment)
+
+    modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.rglob("*") if path.name != "patients.csv"}
+    assert modes
+    assert set(modes.values()) == {0}
