@@ -304,7 +304,12 @@ def test_the_sign_ins_open_the_pages(database: Database, settings: Settings, now
 
     with database.transaction() as session:
         secrets = [
-            accounts.sign_in(session, sign_in_name=name, password=password, now=now) for name, password in sign_ins
+            accounts.sign_in(
+                session,
+                staff_id=accounts.checked_staff(session, sign_in_name=name, password=password),
+                now=now,
+            )
+            for name, password in sign_ins
         ]
 
     assert len(set(secrets)) == 2

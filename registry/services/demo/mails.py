@@ -41,12 +41,21 @@ def _is_planned(rung: Rung, form: Form, story: Story, today: date) -> bool:
     return rung.due_on >= first_day and form.surgery.off_on is None
 
 
+def _state_on(day: date, form: Form) -> OperationState:
+    """Where the operation stood on a day: planned until it was performed or called off."""
+    off_on = form.surgery.off_on
+    if off_on is not None and day >= off_on:
+        return form.surgery.state
+    return OperationState.PLANNED if form.timepoint.is_before else OperationState.PERFORMED
+
+
 def _reason_on_its_day(rung: Rung, form: Form, story: Story) -> SkipReason | None:
     """Why the mail did not go out on the day on which it was due, as the dispatcher decides it."""
-    day, off_on = rung.due_on, form.surgery.off_on
+    day = rung.due_on
     facts = FollowUpFacts(
         window=form.window,
-        operation_state=form.surgery.state if off_on and day >= off_on else OperationState.PLANNED,
+        operation_state=_state_on(day, form),
+        is_before=form.timepoint.is_before,
         has_answers=form.answered_on is not None and form.answered_on < day,
         is_submitted=form.is_sent and form.answered_on is not None and form.answered_on < day,
         declined_on=form.declined_on,
