@@ -361,6 +361,26 @@ def test_a_patient_of_another_site_is_not_there(alice: Desk, database: Database,
     assert "THEIRS" not in alice.client.get("/patients").get_data(as_text=True)
 
 
+def test_every_page_of_a_demonstration_says_that_it_is_one(alice: Desk) -> None:
+    patient = alice.enrol()
+    pages = ["/login", "/patients", "/patients/new", "/reports/cohort", "/demo/outbox", "/nowhere", patient]
+    pages += [f"{patient}/{page}" for page in ("contact", "operations/new", "classification", "withdrawal", "death")]
+
+    unmarked = [page for page in pages if not re.search("DEMO|デモ", alice.client.get(page).get_data(as_text=True))]
+
+    assert unmarked == []
+
+
+def test_a_real_registry_calls_no_page_a_demonstration(desk: Desk, settings: Settings) -> None:
+    demo = settings.demo.model_copy(update={"enabled": False})
+    real = create_app(settings.model_copy(update={"demo": demo}), clock=desk.clock)
+
+    page = real.test_client().get("/login").get_data(as_text=True)
+
+    real.extensions["registry"].database.dispose()
+    assert "DEMO" not in page
+
+
 # The list and the report
 
 

@@ -87,6 +87,30 @@ def test_a_score_goes_in_by_form_a_reminder_goes_out_and_the_report_counts_it(
     assert (n_without_answer, _n_in_report(staff, live)) == (0, 1)
 
 
+def test_the_form_is_answered_without_javascript_and_read_by_staff(
+    live: Live, smtp: SmtpServer, browser: Browser
+) -> None:
+    staff = browser.new_context().new_page()
+    _sign_in(staff, live)
+    _enrol(staff, live)
+    live.send_reminders()
+
+    page = browser.new_context(java_script_enabled=False, viewport=PHONE).new_page()
+    page.goto(_link(smtp))
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("button", name="Start").click()
+    for score in (0, 100, 47, 5, 63, 12):
+        page.get_by_role("textbox").fill(str(score))
+        page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Send my answers").click()
+    page.get_by_role("heading", name="We have received your answers").wait_for()
+
+    _sign_in(staff, live)
+    staff.get_by_role("link", name="K-001").click()
+    row = staff.locator("#answers + .scroll tbody tr").first
+    assert row.locator("td.n").all_inner_texts() == ["0", "100", "47", "5", "63", "12"]
+
+
 def test_nothing_more_is_sent_once_the_form_was_answered(live: Live, smtp: SmtpServer, browser: Browser) -> None:
     staff = browser.new_context().new_page()
     _sign_in(staff, live)

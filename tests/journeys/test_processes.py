@@ -118,6 +118,26 @@ def test_a_scheduler_that_is_killed_leaves_nothing_unsent(environment: dict[str,
     assert len(due) >= 20
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("n_mails", range(1, 30, 3))
+def test_a_scheduler_killed_at_any_moment_sends_each_mail_and_no_mail_more_than_twice(
+    environment: dict[str, str], n_mails: int
+) -> None:
+    environment["REGISTRY_DEMO_NOW"] = "2026-11-20T10:00:00+09:00"
+    run(["database", "upgrade"], environment)
+    run(["demo"], environment)
+    with running("scheduler", environment) as process:
+        wait_until(lambda: len(mails(environment)) >= n_mails)
+        process.kill()
+
+    for later in ("2026-11-20T10:30:00+09:00", "2026-11-21T10:30:00+09:00"):
+        run(["reminders", "send"], environment | {"REGISTRY_DEMO_NOW": later})
+
+    attempts = ask(environment, "SELECT n_attempts, state FROM reminder WHERE n_attempts > 0")
+    assert {state for _, state in attempts} == {"accepted"}
+    assert sum(n > 1 for n, _ in attempts) <= 1
+
+
 @pytest.mark.parametrize(
     ("command", "status"),
     [(["nonsense"], 2), (["report", "cohort"], 2), (["scheduler"], 1), (["serve", "--config", "nowhere.toml"], 1)],
