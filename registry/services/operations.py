@@ -48,6 +48,7 @@ def record_operation(
     now: datetime,
 ) -> Operation:
     """Add an operation and plan its follow-ups."""
+    _refuse_unfit(session, patient_id, facts, today=today)
     operation = Operation(patient_id=patient_id, recorded_at=now, **vars(facts))
     return _save(session, operation, facts, study=study, today=today, by=by, now=now, action="operation_recorded")
 
@@ -63,6 +64,8 @@ def change_operation(
     now: datetime,
 ) -> Operation:
     """Correct an operation or move it on; its follow-ups move along, what was sent stays."""
+    # Before the row is touched: a query would send the half-changed row to the database, which refuses it its own way.
+    _refuse_unfit(session, operation.patient_id, facts, today=today, changed=operation)
     for name, value in vars(facts).items():
         setattr(operation, name, value)
     return _save(session, operation, facts, study=study, today=today, by=by, now=now, action="operation_changed")
@@ -79,9 +82,6 @@ def _save(
     now: datetime,
     action: str,
 ) -> Operation:
-    patient = held_patient(session, operation.patient_id)
-    _check(facts, born_on=earliest_birth(patient.birth_year, patient.born_on), today=today)
-    _refuse_twin(session, operation, facts)
     session.add(operation)
     session.flush()
     enrolment = session.get_one(Enrolment, operation.patient_id)
@@ -90,18 +90,23 @@ def _save(
     return operation
 
 
-def _check(facts: OperationFacts, *, born_on: date, today: date) -> None:
+def _refuse_unfit(
+    session: Session, patient_id: int, facts: OperationFacts, *, today: date, changed: Operation | None = None
+) -> None:
+    """Refuse impossible days, and an operation that is recorded already; the patient is held from here on."""
+    patient = held_patient(session, patient_id)
     problems = dict(
         problems_of_operation(
             state=facts.state,
             planned_on=facts.planned_on,
             operated_on=facts.operated_on,
-            born_on=born_on,
+            born_on=earliest_birth(patient.birth_year, patient.born_on),
             today=today,
         )
     )
     if problems:
         raise InvalidInput(problems)
+    _refuse_twin(session, patient_id, facts, changed)
 
 
 def held_patient(session: Session, patient_id: int) -> Patient:
@@ -109,12 +114,12 @@ def held_patient(session: Session, patient_id: int) -> Patient:
     return session.get_one(Patient, patient_id, with_for_update=True)
 
 
-def _refuse_twin(session: Session, operation: Operation, facts: OperationFacts) -> None:
+def _refuse_twin(session: Session, patient_id: int, facts: OperationFacts, changed: Operation | None) -> None:
     """A second operation on the same day is a button pressed twice: it would send every mail twice."""
     field, day = ("operated_on", facts.operated_on) if facts.operated_on else ("planned_on", facts.planned_on)
-    others = select(Operation).where(Operation.patient_id == operation.patient_id, Operation.state == facts.state)
+    others = select(Operation).where(Operation.patient_id == patient_id, Operation.state == facts.state)
     for other in session.exec(others):
-        if other.id != operation.id and day is not None and getattr(other, field) == day:
+        if other is not changed and day is not None and getattr(other, field) == day:
             raise InvalidInput({field: f"An operation on {day.isoformat()} is recorded already"})
 
 

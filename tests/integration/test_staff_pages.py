@@ -291,6 +291,18 @@ def test_an_impossible_operation_is_refused_at_its_field(
     assert all(f'value="{value}"' in page for name, value in fields.items() if name.endswith("_on"))
 
 
+def test_an_impossible_change_is_refused_at_its_field_too(alice: Desk) -> None:
+    patient = alice.enrol()
+    alice.send(f"{patient}/operations/new", procedure="laminoplasty", state="planned", planned_on="2026-12-01")
+    edit = re.search(r"/patients/\w+/operations/\d+", alice.client.get(patient).get_data(as_text=True))
+    assert edit is not None
+
+    response = alice.send(edit.group(), procedure="laminoplasty", state="performed")
+
+    page = response.get_data(as_text=True)
+    assert (response.status_code, "Enter the day of the operation" in page) == (422, True)
+
+
 def test_an_operation_moves_from_planned_to_performed_with_its_follow_ups(alice: Desk) -> None:
     patient = alice.enrol()
     alice.send(f"{patient}/operations/new", procedure="laminoplasty", state="planned", planned_on="2026-12-01")
