@@ -12,7 +12,7 @@ help: ## what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: setup ## start the registry with its demo data: make run PORT=8000
-	@REGISTRY_WEB_PORT="$${PORT:-$${REGISTRY_WEB_PORT:-8000}}" $(BIN)/registry run
+	@export REGISTRY_WEB_PORT="$${PORT:-$${REGISTRY_WEB_PORT:-8000}}"; exec $(BIN)/registry run
 
 setup: $(VENV)/run.done ## install what the registry needs into .venv, and nothing else
 

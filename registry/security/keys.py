@@ -46,9 +46,9 @@ class KeyRing:
 
 def load_keys(path: Path) -> KeyRing:
     """Read the key file; make it, readable by its owner alone, when there is none."""
-    if not path.exists():
-        _create(path)
     try:
+        if not path.exists():
+            _create(path)
         keys = tuple(bytes.fromhex(line) for line in path.read_text().split())
     except (OSError, ValueError) as error:
         raise KeysUnusable(f"security.key_file: {path} cannot be read as keys: {error}") from None

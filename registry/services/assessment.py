@@ -97,6 +97,9 @@ def record_answer(
     if standing and answer.item in form.answers and _is_same(standing, answer):
         return
     assessment_id = form.assessment_id or _begin(session, form, language=language, now=now)
+    if form.sent_at is not None and form.submitted_at is None:
+        # What was sent belonged to an earlier day of the operation; this form has yet to be sent.
+        session.execute(_SUBMIT, {"key": assessment_id, "submitted_at": None})
     version = _supersede(session, standing, now)
     row = {
         "assessment_id": assessment_id,

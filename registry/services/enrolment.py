@@ -130,8 +130,8 @@ def change_contact(
     session.flush()
     _record(session, "contact_changed", patient_id, by, now, changed=", ".join(changed))
     if "email" in changed:
-        # Mails that were passed over for want of an address come back while their form is open.
-        plan_again(session, patient_id=patient_id, study=study, today=today)
+        # Mails that did not go out for want of a good address come back while their form is open.
+        plan_again(session, patient_id=patient_id, study=study, today=today, is_new_address=True)
 
 
 def withdraw(session: Session, *, patient_id: int, withdrawn_on: date, today: date, by: Actor, now: datetime) -> None:

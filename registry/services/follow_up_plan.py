@@ -1,6 +1,7 @@
 """The plan of an operation: its follow-ups as dates, and the mails of each, as rows long before they are sent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from sqlmodel import Session, col, select
@@ -14,8 +15,28 @@ from registry.storage.models import Enrolment, FollowUp, Operation, Reminder, Re
 _UNTOUCHED = (ReminderState.PLANNED, ReminderState.SKIPPED, ReminderState.DEFERRED)
 
 
-def plan_follow_ups(session: Session, *, operation: Operation, enrolment: Enrolment, study: Study, today: date) -> None:
+@dataclass(frozen=True)
+class _Planning:
+    """For whom a plan is made, on which day, and which rows may move."""
+
+    enrolment: Enrolment
+    today: date
+    movable: tuple[ReminderState, ...]
+
+
+def plan_follow_ups(
+    session: Session,
+    *,
+    operation: Operation,
+    enrolment: Enrolment,
+    study: Study,
+    today: date,
+    is_new_address: bool = False,
+) -> None:
     """Bring follow-ups and planned mails in line with the operation; what was sent stays as it is."""
+    # What a server refused was meant for the old address; the new one has not been tried.
+    movable = (*_UNTOUCHED, ReminderState.REJECTED) if is_new_address else _UNTOUCHED
+    planning = _Planning(enrolment, today, movable)
     windows = planned_windows(
         study, state=operation.state, planned_on=operation.planned_on, operated_on=operation.operated_on
     )
@@ -35,7 +56,7 @@ def plan_follow_ups(session: Session, *, operation: Operation, enrolment: Enrolm
             setattr(follow_up, name, day)
         session.add(follow_up)
         session.flush()
-        _plan_reminders(session, follow_up, _wanted(timepoint, window, study, enrolment), enrolment, today=today)
+        _plan_reminders(session, follow_up, _wanted(timepoint, window, study, enrolment), planning)
 
 
 def _follow_ups_of(session: Session, operation: Operation) -> Iterable[FollowUp]:
@@ -46,36 +67,48 @@ def _wanted(timepoint: Timepoint, window: VisitWindow, study: Study, enrolment: 
     return rungs(timepoint, window, study.ladder, enrolled_on=enrolment.enrolled_on)
 
 
-def _plan_reminders(
-    session: Session, follow_up: FollowUp, wanted: tuple[Rung, ...], enrolment: Enrolment, *, today: date
-) -> None:
+def _plan_reminders(session: Session, follow_up: FollowUp, wanted: tuple[Rung, ...], planning: _Planning) -> None:
     """One row a rung; rows that nobody received move with the plan, the others are history."""
     standing = {row.rung: row for row in _reminders_of(session, follow_up)}
-    if _sends_nothing(follow_up, enrolment, today=today):
-        wanted = ()
-    first = _first_free_rung(standing.values(), follow_up)
-    for rung in wanted:
+    first = _first_free_rung(standing.values(), follow_up, planning)
+    for rung in _still_wanted(follow_up, wanted, list(standing.values()), planning):
         number = first + rung.number
         row = standing.pop(number, None) or Reminder(
             follow_up_id=follow_up.id, patient_id=follow_up.patient_id, rung=number, due_on=rung.due_on
         )
-        if row.state in _UNTOUCHED:
-            row.due_on, row.state, row.skip_reason, row.next_attempt_at = rung.due_on, ReminderState.PLANNED, None, None
+        if row.state in planning.movable:
+            _plan(row, rung.due_on)
             session.add(row)
     for row in standing.values():
         _skip(session, row)
     session.flush()
 
 
-def _first_free_rung(standing: Iterable[Reminder], follow_up: FollowUp) -> int:
+def _plan(row: Reminder, due_on: date) -> None:
+    """Begin a mail from the beginning: tries for an earlier day say nothing about this one."""
+    row.due_on, row.state, row.skip_reason, row.next_attempt_at = due_on, ReminderState.PLANNED, None, None
+    row.n_attempts, row.first_tried_at, row.failed_at, row.failure = 0, None, None, ""
+
+
+def _still_wanted(
+    follow_up: FollowUp, wanted: tuple[Rung, ...], standing: list[Reminder], planning: _Planning
+) -> Sequence[Rung]:
+    """The rungs that can still serve: none of a form of the past, and none at once after a mail that was sent."""
+    is_past_import = planning.enrolment.is_imported and not standing and follow_up.due_on < planning.today
+    if follow_up.closes_on < planning.today or is_past_import:
+        return ()
+    was_written = any(row.sent_at is not None and row.due_on >= follow_up.opens_on for row in standing)
+    received = {row.rung for row in standing if row.state not in planning.movable}
+    first = _first_free_rung(standing, follow_up, planning)
+    return [
+        rung for rung in wanted if not was_written or first + rung.number in received or rung.due_on > planning.today
+    ]
+
+
+def _first_free_rung(standing: Iterable[Reminder], follow_up: FollowUp, planning: _Planning) -> int:
     """Where a ladder begins: after the mails that were sent for an earlier day of the operation, if there were any."""
-    earlier = [row.rung for row in standing if row.state not in _UNTOUCHED and row.due_on < follow_up.opens_on]
+    earlier = [row.rung for row in standing if row.state not in planning.movable and row.due_on < follow_up.opens_on]
     return max(earlier, default=-1) + 1
-
-
-def _sends_nothing(follow_up: FollowUp, enrolment: Enrolment, *, today: date) -> bool:
-    """Whether the follow-up lies in the past: it has closed, or it was due before its patient was imported."""
-    return follow_up.closes_on < today or (enrolment.is_imported and follow_up.due_on < today)
 
 
 def _drop_plan(session: Session, follow_up: FollowUp) -> None:
@@ -96,8 +129,15 @@ def _reminders_of(session: Session, follow_up: FollowUp) -> Iterable[Reminder]:
     return session.exec(rows.with_for_update().execution_options(populate_existing=True)).all()
 
 
-def plan_again(session: Session, *, patient_id: int, study: Study, today: date) -> None:
+def plan_again(session: Session, *, patient_id: int, study: Study, today: date, is_new_address: bool = False) -> None:
     """Bring the plan of each of a patient's operations up to date, as when an address was added."""
     enrolment = session.get_one(Enrolment, patient_id)
     for operation in session.exec(select(Operation).where(Operation.patient_id == patient_id)).all():
-        plan_follow_ups(session, operation=operation, enrolment=enrolment, study=study, today=today)
+        plan_follow_ups(
+            session,
+            operation=operation,
+            enrolment=enrolment,
+            study=study,
+            today=today,
+            is_new_address=is_new_address,
+        )

@@ -21,7 +21,16 @@ from registry.services.operations import OperationFacts, change_operation, recor
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.storage.cohorts import CohortQuery, pair_counts
 from registry.storage.database import Database
-from registry.storage.models import AccessLink, FollowUp, Operation, Patient, Reminder, ReminderState
+from registry.storage.models import (
+    AccessLink,
+    Assessment,
+    Enrolment,
+    FollowUp,
+    Operation,
+    Patient,
+    Reminder,
+    ReminderState,
+)
 from tests.factories import BY, make_operation, make_patient
 
 ITEMS = ("low_back", "leg_pain", "leg_numb", "neck", "arm_pain", "arm_numb")
@@ -90,15 +99,17 @@ class Ward:
             link = form_link(issuing, patient_id=self.patient_id, follow_up_id=follow_up.id)
             return session.get_one(AccessLink, link.id).public_id
 
-    def answer(self, timepoint: str, day: date, score: int) -> None:
+    def answer(self, timepoint: str, day: date, score: int, *, items: tuple[str, ...] = ITEMS) -> None:
         public_id = self.public_id(timepoint, day)
         by = patient_link(public_id)
         told = {"study": self.settings.protocol, "today": day, "by": by, "now": noon(day)}
-        for item in ITEMS:
+        for item in items:
             with self.database.transaction() as session:
                 form = assessment.lock_and_open_form(session, public_id=public_id)
                 given = GivenAnswer(item=item, score=score)
                 assessment.record_answer(session, form=form, answer=given, language="en", **told)
+        if items != ITEMS:
+            return
         with self.database.transaction() as session:
             assessment.submit(session, form=assessment.lock_and_open_form(session, public_id=public_id), **told)
 
@@ -185,21 +196,7 @@ def test_mails_passed_over_for_want_of_an_address_come_back_with_it(ward: Ward) 
     ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10), email="")
     assert ward.send(date(2026, 8, 10)) == {"skipped": 1}
 
-    def give_address(session: Session) -> None:
-        details = ContactDetails(
-            family_name="Mihon", given_name="", kana="", email="new@example.org", phone="", language="en"
-        )
-        enrolment.change_contact(
-            session,
-            patient_id=ward.patient_id,
-            details=details,
-            study=ward.settings.protocol,
-            today=date(2026, 8, 11),
-            by=BY,
-            now=noon(date(2026, 8, 11)),
-        )
-
-    ward.write(give_address)
+    give_address(ward, date(2026, 8, 11))
 
     assert ward.send(date(2026, 8, 11)) == {"accepted": 1}
 
@@ -247,3 +244,83 @@ def test_a_button_pressed_twice_records_one_operation(ward: Ward) -> None:
 
     with pytest.raises(InvalidInput, match="recorded already"):
         ward.write(again)
+
+
+def test_an_address_added_to_an_imported_patient_asks_for_the_form_that_is_open(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10), email="")
+    ward.write(lambda session: setattr(session.get_one(Enrolment, ward.patient_id), "is_imported", True))
+    assert ward.send(date(2026, 8, 10)) == {"skipped": 1}
+
+    give_address(ward, date(2026, 8, 11))
+
+    assert [ward.send(day) for day in (date(2026, 8, 11), date(2026, 8, 17))] == [{"accepted": 1}, {"accepted": 1}]
+
+
+def test_a_corrected_address_is_tried_where_the_old_one_was_refused(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+    with ward.database.transaction() as session:
+        for row in session.exec(select(Reminder).where(Reminder.due_on <= date(2026, 8, 24))):
+            row.state, row.failed_at, row.failure = ReminderState.REJECTED, noon(row.due_on), "550 no such user"
+
+    give_address(ward, date(2026, 8, 25))
+
+    assert ward.send(date(2026, 8, 25))["accepted"] == 1
+
+
+def test_tries_for_an_earlier_day_say_nothing_about_the_new_one(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+    with ward.database.transaction() as session:
+        row = session.exec(select(Reminder).where(Reminder.due_on == date(2026, 8, 10))).one()
+        row.state, row.n_attempts, row.first_tried_at = ReminderState.DEFERRED, 7, noon(date(2026, 8, 10))
+    ward.move(date(2026, 8, 10), OperationState.PERFORMED, operated_on=date(2026, 7, 10))
+
+    with ward.database.reading() as session:
+        row = session.exec(select(Reminder).where(Reminder.due_on == date(2026, 10, 10))).one()
+        assert (row.n_attempts, row.first_tried_at) == (0, None)
+
+
+def test_a_day_corrected_backwards_sends_no_mail_on_the_next_day(ward: Ward) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+    ward.send(date(2026, 8, 10))
+    ward.move(date(2026, 8, 11), OperationState.PERFORMED, operated_on=date(2026, 5, 1))
+
+    assert [ward.send(day) for day in (date(2026, 8, 11), date(2026, 8, 15))] == [{}, {"accepted": 1}]
+
+
+def test_answers_given_again_are_sent_again_on_their_own_day(ward: Ward) -> None:
+    ward.enrol(date(2026, 9, 1), planned_on=date(2026, 9, 20))
+    ward.answer("before", date(2026, 9, 2), score=60)
+    ward.move(date(2026, 9, 10), OperationState.PLANNED, planned_on=date(2027, 1, 20))
+
+    ward.answer("before", date(2026, 11, 22), score=70)
+
+    with ward.database.reading() as session:
+        assert session.exec(select(Assessment.submitted_at)).one() == noon(date(2026, 11, 22))
+
+
+def test_answers_given_again_do_not_count_before_they_are_sent(ward: Ward) -> None:
+    ward.enrol(date(2026, 9, 1), planned_on=date(2026, 9, 20))
+    ward.answer("before", date(2026, 9, 2), score=60)
+    ward.move(date(2026, 9, 10), OperationState.PLANNED, planned_on=date(2027, 1, 20))
+
+    ward.answer("before", date(2026, 11, 22), score=70, items=ITEMS[:1])
+    ward.move(date(2026, 11, 23), OperationState.PERFORMED, operated_on=date(2026, 11, 22))
+
+    assert ward.scores(date(2026, 11, 22)) == [(None, None)]
+
+
+def give_address(ward: Ward, day: date) -> None:
+    details = ContactDetails(
+        family_name="Mihon", given_name="", kana="", email="new@example.org", phone="", language="en"
+    )
+    ward.write(
+        lambda session: enrolment.change_contact(
+            session,
+            patient_id=ward.patient_id,
+            details=details,
+            study=ward.settings.protocol,
+            today=day,
+            by=BY,
+            now=noon(day),
+        )
+    )

@@ -215,6 +215,16 @@ def test_sending_twice_keeps_the_first_receipt(opened: Opened) -> None:
     assert opened.rows()["assessment"] == first
 
 
+def test_a_correction_after_sending_says_that_it_is_recorded(opened: Opened) -> None:
+    opened.answer_everything()
+    before = opened.client.get(f"{opened.form_path}/check").get_data(as_text=True)
+    opened.send("/check")
+
+    after = opened.client.get(f"{opened.form_path}/check").get_data(as_text=True)
+
+    assert ("have not been sent yet" in before, "have not been sent yet" in after) == (True, False)
+
+
 def test_a_form_left_open_for_thirty_days_without_its_cookie_is_saved(opened: Opened) -> None:
     key = opened.key()
     opened.clock.instant += timedelta(days=30)

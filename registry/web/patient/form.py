@@ -103,6 +103,7 @@ def check(public_id: str) -> str:
     return page(
         "patient/check.html",
         g.site,
+        is_sent=form.submitted_at is not None,
         rows=[_row(form, number, item) for number, item in enumerate(state().study.items, start=1)],
         action=url_for("form.send", public_id=public_id),
         back_url=url_for("form.question", public_id=public_id, number=last),
