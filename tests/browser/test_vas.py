@@ -728,7 +728,7 @@ PAGES = [
     ("q", {"skipped": ""}),
     ("start", {"demo": ""}),
     ("start", {"resumed": ""}),
-    ("start", {"received": ""}),
+    ("check", {"sent": ""}),
     ("check", {}),
     ("done", {}),
     ("done", {"last": ""}),

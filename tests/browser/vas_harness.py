@@ -138,7 +138,7 @@ def _values_of_all_pages() -> dict[str, object]:
         "closes_on": date(2026, 6, 12),
         "closed_on": date(2026, 6, 12),
         "is_resumed": "resumed" in request.args,
-        "is_received": "received" in request.args,
+        "is_sent": "sent" in request.args,
         "rows": [
             SimpleNamespace(wording=item.words[g.language], score=score, is_skipped=score is None, change_url="/f/q")
             for item, score in zip(VAS6.items, SCORES, strict=True)
