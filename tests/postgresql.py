@@ -90,6 +90,12 @@ class Cluster:
         self._run(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def new(self) -> str:
+        """The name of an empty database of its own."""
+        name = next(self._names)
+        self.create(name)
+        return name
+
     def copy_of(self, template: str) -> str:
         """A copy of a database that nobody is connected to."""
         name = next(self._names)

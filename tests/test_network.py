@@ -58,6 +58,8 @@ def test_loopback_stays_open() -> None:
 
         client.connect(server.getsockname())
 
+        assert client.getpeername() == server.getsockname()
+
 
 def test_no_setting_of_this_machine_reaches_a_test() -> None:
     assert [name for name in os.environ if name.startswith("REGISTRY_") and name != "REGISTRY_TEST_REQUIRE"] == []

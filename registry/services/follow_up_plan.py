@@ -70,9 +70,7 @@ def _wanted(timepoint: Timepoint, window: VisitWindow, study: Study, enrolment: 
 def _plan_reminders(session: Session, follow_up: FollowUp, wanted: tuple[Rung, ...], planning: _Planning) -> None:
     """One row a rung; rows that nobody received move with the plan, the others are history."""
     standing = {row.rung: row for row in _reminders_of(session, follow_up)}
-    first = _first_free_rung(standing.values(), follow_up, planning)
-    for rung in _still_wanted(follow_up, wanted, list(standing.values()), planning):
-        number = first + rung.number
+    for number, rung in _numbered(follow_up, wanted, list(standing.values()), planning):
         row = standing.pop(number, None) or Reminder(
             follow_up_id=follow_up.id, patient_id=follow_up.patient_id, rung=number, due_on=rung.due_on
         )
@@ -86,23 +84,26 @@ def _plan_reminders(session: Session, follow_up: FollowUp, wanted: tuple[Rung, .
 
 def _plan(row: Reminder, due_on: date) -> None:
     """Begin a mail from the beginning: tries for an earlier day say nothing about this one."""
+    if row.state == ReminderState.REJECTED:
+        # Elsewhere this mark of a mail whose fate was unknown stays: it is what keeps a third copy from going out.
+        row.failed_at = None
     row.due_on, row.state, row.skip_reason, row.next_attempt_at = due_on, ReminderState.PLANNED, None, None
-    row.n_attempts, row.first_tried_at, row.failed_at, row.failure = 0, None, None, ""
+    row.n_attempts, row.first_tried_at, row.failure = 0, None, ""
 
 
-def _still_wanted(
+def _numbered(
     follow_up: FollowUp, wanted: tuple[Rung, ...], standing: list[Reminder], planning: _Planning
-) -> Sequence[Rung]:
+) -> Sequence[tuple[int, Rung]]:
     """The rungs that can still serve: none of a form of the past, and none at once after a mail that was sent."""
     is_past_import = planning.enrolment.is_imported and not standing and follow_up.due_on < planning.today
     if follow_up.closes_on < planning.today or is_past_import:
         return ()
-    was_written = any(row.sent_at is not None and row.due_on >= follow_up.opens_on for row in standing)
-    received = {row.rung for row in standing if row.state not in planning.movable}
     first = _first_free_rung(standing, follow_up, planning)
-    return [
-        rung for rung in wanted if not was_written or first + rung.number in received or rung.due_on > planning.today
-    ]
+    numbered = [(first + rung.number, rung) for rung in wanted]
+    if not any(row.sent_at is not None and row.due_on >= follow_up.opens_on for row in standing):
+        return numbered
+    received = {row.rung for row in standing if row.state not in planning.movable}
+    return [(number, rung) for number, rung in numbered if number in received or rung.due_on > planning.today]
 
 
 def _first_free_rung(standing: Iterable[Reminder], follow_up: FollowUp, planning: _Planning) -> int:

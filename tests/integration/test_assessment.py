@@ -19,8 +19,6 @@ from registry.storage.database import Database
 from registry.storage.models import AccessLink, Answer, Assessment, AuditEvent, FollowUp, Patient
 from tests.factories import make_operation, make_patient
 
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 OPERATED_ON = date(2025, 11, 20)
 ITEMS = ("low_back", "leg_pain", "leg_numb", "neck", "arm_pain", "arm_numb")
 
@@ -124,7 +122,6 @@ def test_another_answer_is_a_new_version_and_the_earlier_stays(form: OpenForm) -
     assert form.answers() == [(1, 40, False), (2, 55, False), (3, 40, True)]
 
 
-@on_sqlite
 def test_a_skipped_question_has_no_score(form: OpenForm) -> None:
     form.answer(score=None)
 
@@ -138,7 +135,6 @@ def test_zero_after_a_skip_is_another_answer(form: OpenForm) -> None:
     assert form.answers() == [(1, None, False), (2, 0, True)]
 
 
-@on_sqlite
 def test_an_answer_keeps_its_mode_and_its_wording(form: OpenForm, database: Database, settings: Settings) -> None:
     form.answer()
 
@@ -147,7 +143,6 @@ def test_an_answer_keeps_its_mode_and_its_wording(form: OpenForm, database: Data
     assert (row.mode, row.instrument_version) == (Mode.TOUCH, settings.protocol.instrument.version)
 
 
-@on_sqlite
 def test_an_answer_belongs_to_the_day_at_the_site(form: OpenForm, database: Database) -> None:
     form.answer(today=date(2026, 11, 21))
 
@@ -155,7 +150,6 @@ def test_an_answer_belongs_to_the_day_at_the_site(form: OpenForm, database: Data
         assert session.exec(select(Answer.answered_on)).one() == date(2026, 11, 21)
 
 
-@on_sqlite
 def test_the_form_shows_what_was_saved(form: OpenForm, database: Database) -> None:
     form.answer(score=40)
     form.answer(score=41)
@@ -168,7 +162,6 @@ def test_the_form_shows_what_was_saved(form: OpenForm, database: Database) -> No
 # Sending
 
 
-@on_sqlite
 def test_nothing_is_sent_while_a_question_is_open(form: OpenForm) -> None:
     for item in ITEMS[:-1]:
         form.answer(item)
@@ -179,7 +172,6 @@ def test_nothing_is_sent_while_a_question_is_open(form: OpenForm) -> None:
     assert caught.value.item == ITEMS[-1]
 
 
-@on_sqlite
 def test_a_form_without_answers_cannot_be_sent(form: OpenForm) -> None:
     with pytest.raises(AnswersMissing):
         form.send()
@@ -195,7 +187,6 @@ def test_skipped_questions_count_as_answered_when_sending(form: OpenForm, databa
         assert session.exec(select(Assessment.submitted_at)).one() == form.now
 
 
-@on_sqlite
 def test_sending_again_keeps_the_first_moment(form: OpenForm, database: Database) -> None:
     for item in ITEMS:
         form.answer(item)
@@ -207,7 +198,6 @@ def test_sending_again_keeps_the_first_moment(form: OpenForm, database: Database
         assert session.exec(select(Assessment.submitted_at)).one() == form.now
 
 
-@on_sqlite
 def test_an_answer_can_be_corrected_after_sending(form: OpenForm) -> None:
     for item in ITEMS:
         form.answer(item)
@@ -221,14 +211,12 @@ def test_an_answer_can_be_corrected_after_sending(form: OpenForm) -> None:
 # Closed, unknown, gone
 
 
-@on_sqlite
 def test_the_last_day_still_saves(form: OpenForm) -> None:
     form.answer(today=form.closes_on)
 
     assert form.answers() == [(1, 40, True)]
 
 
-@on_sqlite
 def test_a_closed_form_refuses_an_answer(form: OpenForm) -> None:
     with pytest.raises(LinkClosed) as caught:
         form.answer(today=form.closes_on + timedelta(days=1))
@@ -236,7 +224,6 @@ def test_a_closed_form_refuses_an_answer(form: OpenForm) -> None:
     assert caught.value.closed_on == form.closes_on
 
 
-@on_sqlite
 def test_a_closed_form_refuses_sending(form: OpenForm) -> None:
     for item in ITEMS:
         form.answer(item)
@@ -245,7 +232,6 @@ def test_a_closed_form_refuses_sending(form: OpenForm) -> None:
         form.send(today=form.closes_on + timedelta(days=1))
 
 
-@on_sqlite
 def test_the_form_is_unknown_once_the_patient_withdrew(form: OpenForm, by: Actor, today: date) -> None:
     with form.database.transaction() as session:
         enrolment.withdraw(session, patient_id=form.patient_id, withdrawn_on=today, today=today, by=by, now=form.now)
@@ -254,7 +240,6 @@ def test_the_form_is_unknown_once_the_patient_withdrew(form: OpenForm, by: Actor
         form.answer()
 
 
-@on_sqlite
 def test_the_form_is_unknown_once_the_patient_died(form: OpenForm) -> None:
     with form.database.transaction() as session:
         session.get_one(Patient, form.patient_id).died_on = form.now.date()
@@ -263,7 +248,6 @@ def test_the_form_is_unknown_once_the_patient_died(form: OpenForm) -> None:
         form.answer()
 
 
-@on_sqlite
 def test_the_form_is_unknown_once_its_link_was_revoked(form: OpenForm, by: Actor) -> None:
     with form.database.transaction() as session:
         link_id = session.exec(select(AccessLink.id)).one()
@@ -273,7 +257,6 @@ def test_the_form_is_unknown_once_its_link_was_revoked(form: OpenForm, by: Actor
         form.answer()
 
 
-@on_sqlite
 def test_a_link_that_nobody_issued_is_unknown(form: OpenForm) -> None:
     form.public_id = "0000000000000000"
 
@@ -281,7 +264,6 @@ def test_a_link_that_nobody_issued_is_unknown(form: OpenForm) -> None:
         form.answer()
 
 
-@on_sqlite
 def test_looking_at_a_form_changes_no_row(form: OpenForm, database: Database) -> None:
     before = count(database, AuditEvent)
 
@@ -294,7 +276,6 @@ def test_looking_at_a_form_changes_no_row(form: OpenForm, database: Database) ->
 # The audit trail
 
 
-@on_sqlite
 def test_every_saved_answer_is_audited_once(form: OpenForm, database: Database) -> None:
     for score in (40, 40, 41):
         form.answer(score=score)
@@ -307,7 +288,6 @@ def test_every_saved_answer_is_audited_once(form: OpenForm, database: Database) 
     ]
 
 
-@on_sqlite
 def test_no_score_stands_in_the_audit_trail(form: OpenForm, database: Database) -> None:
     form.answer(score=73)
 

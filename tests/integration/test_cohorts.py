@@ -24,7 +24,6 @@ from registry.storage.models import (
 )
 
 # The comparison with the second reading runs on both databases; each rule by itself is tried on one.
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 TODAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -290,12 +289,10 @@ def counted(database: Database, rows: Rows, **changes: Any) -> list[tuple[object
     return sorted(counted_pairs(database, query).elements(), key=str)
 
 
-@on_sqlite
 def test_a_missing_score_is_counted_as_missing(database: Database, rows: Rows) -> None:
     assert counted(database, rows) == [("with", 60, None)]
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     ("answered_on", "after"),
     [
@@ -313,21 +310,18 @@ def test_a_score_counts_from_the_first_to_the_last_day(
     assert counted(database, rows) == [("with", 60, after)]
 
 
-@on_sqlite
 def test_zero_is_a_score(database: Database, rows: Rows) -> None:
     rows.answer(rows.assessment(2), 0, AFTER[0])
 
     assert counted(database, rows) == [("with", 60, 0)]
 
 
-@on_sqlite
 def test_a_skipped_question_is_no_score(database: Database, rows: Rows) -> None:
     rows.answer(rows.assessment(2), None, AFTER[0])
 
     assert counted(database, rows) == [("with", 60, None)]
 
 
-@on_sqlite
 def test_a_superseded_answer_does_not_count(database: Database, rows: Rows) -> None:
     assessment_id = rows.assessment(2)
     rows.answer(assessment_id, 20, AFTER[1], is_current=False)
@@ -336,7 +330,6 @@ def test_a_superseded_answer_does_not_count(database: Database, rows: Rows) -> N
     assert counted(database, rows) == [("with", 60, 25)]
 
 
-@on_sqlite
 @pytest.mark.parametrize(("closes_on", "after"), [(TODAY, None), (TODAY - DAY, 20)])
 def test_answers_that_were_not_sent_count_once_their_form_has_closed(
     database: Database, rows: Rows, closes_on: date, after: int | None
@@ -347,7 +340,6 @@ def test_answers_that_were_not_sent_count_once_their_form_has_closed(
     assert counted(database, rows) == [("with", 60, after)]
 
 
-@on_sqlite
 def test_the_last_of_several_scores_in_a_window_counts(database: Database, rows: Rows) -> None:
     second_operation = rows.operation(1, date(2026, 10, 1))
     other_form = rows.follow_up(second_operation, "M3", *AFTER)
@@ -357,7 +349,6 @@ def test_the_last_of_several_scores_in_a_window_counts(database: Database, rows:
     assert counted(database, rows) == [("with", 60, 35)]
 
 
-@on_sqlite
 def test_a_score_given_on_the_form_of_another_operation_counts_by_its_day(database: Database, rows: Rows) -> None:
     second_operation = rows.operation(1, date(2026, 11, 15))
     other_form = rows.follow_up(second_operation, "before", date(2026, 9, 16), date(2026, 11, 15))
@@ -366,7 +357,6 @@ def test_a_score_given_on_the_form_of_another_operation_counts_by_its_day(databa
     assert counted(database, rows) == [("with", 60, 45)]
 
 
-@on_sqlite
 def test_a_patient_is_counted_once_by_the_first_operation(database: Database, rows: Rows) -> None:
     rows.operation(1, OPERATED_ON + DAY * 30)
     rows.operation(1, OPERATED_ON - DAY * 30, OperationState.CANCELLED)
@@ -374,14 +364,12 @@ def test_a_patient_is_counted_once_by_the_first_operation(database: Database, ro
     assert counted(database, rows) == [("with", 60, None)]
 
 
-@on_sqlite
 def test_two_operations_on_one_day_count_once(database: Database, rows: Rows) -> None:
     rows.operation(1, OPERATED_ON)
 
     assert counted(database, rows) == [("with", 60, None)]
 
 
-@on_sqlite
 @pytest.mark.parametrize("state", [OperationState.PLANNED, OperationState.POSTPONED, OperationState.CANCELLED])
 def test_a_patient_who_was_not_operated_on_is_not_counted(
     database: Database, rows: Rows, state: OperationState
@@ -391,14 +379,12 @@ def test_a_patient_who_was_not_operated_on_is_not_counted(
     assert counted(database, rows) == [("with", 60, None)]
 
 
-@on_sqlite
 def test_a_patient_without_a_group_is_unknown(database: Database, rows: Rows) -> None:
     rows.operation(rows.patient(), OPERATED_ON)
 
     assert counted(database, rows) == [("unknown", None, None), ("with", 60, None)]
 
 
-@on_sqlite
 def test_the_standing_group_counts(database: Database, rows: Rows) -> None:
     rows.all(Classification)[0]["superseded_at"] = NOW
     rows.group(1, "without")
@@ -406,20 +392,17 @@ def test_the_standing_group_counts(database: Database, rows: Rows) -> None:
     assert counted(database, rows) == [("without", 60, None)]
 
 
-@on_sqlite
 def test_only_patients_of_the_site_are_counted(database: Database, rows: Rows) -> None:
     rows.operation(rows.patient(site_id=2), OPERATED_ON)
 
     assert counted(database, rows, site_id=1) == [("with", 60, None)]
 
 
-@on_sqlite
 def test_another_item_is_another_score(database: Database, rows: Rows) -> None:
     rows.answer(1, 10, OPERATED_ON, item="neck")
 
     assert counted(database, rows, item="neck") == [("with", 10, None)]
 
 
-@on_sqlite
 def test_an_empty_registry_has_no_counts(database: Database) -> None:
     assert counted(database, Rows()) == []

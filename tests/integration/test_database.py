@@ -247,6 +247,9 @@ def test_a_score_at_the_end_of_the_line_is_taken(rows: Database, score: int) -> 
     with rows.transaction() as session:
         session.execute(insert(Answer).values(answer(score=score)))
 
+    with rows.reading() as session:
+        assert session.exec(select(Answer.score)).all() == [score]
+
 
 @pytest.mark.parametrize(
     ("changes", "law"),
@@ -363,6 +366,9 @@ def test_the_same_study_id_at_two_sites_is_two_patients(rows: Database, now: dat
         session.flush()
         make_patient(session, now=now, study_id="same")
         make_patient(session, now=now, study_id="same", site_code="OTHER")
+
+    with rows.reading() as session:
+        assert len(session.exec(select(Patient).where(Patient.study_id == "same")).all()) == 2
 
 
 def test_a_value_outside_a_closed_list_is_refused_before_the_database(rows: Database) -> None:

@@ -63,17 +63,14 @@ def test_every_mail_of_a_form_carries_the_same_link(desk: Desk) -> None:
     assert desk.form() == desk.form()
 
 
-@on_sqlite
 def test_every_form_has_a_link_of_its_own(desk: Desk) -> None:
     assert len({desk.form(timepoint).token for timepoint in desk.follow_ups}) == 5
 
 
-@on_sqlite
 def test_every_mail_of_a_patient_carries_the_same_stop_link(desk: Desk) -> None:
     assert desk.preferences() == desk.preferences()
 
 
-@on_sqlite
 def test_patients_have_stop_links_of_their_own(desk: Desk) -> None:
     first = desk.preferences()
     desk.patient = make_patient(desk.session, now=desk.now)
@@ -81,7 +78,6 @@ def test_patients_have_stop_links_of_their_own(desk: Desk) -> None:
     assert desk.preferences().token != first.token
 
 
-@on_sqlite
 def test_a_link_opens_for_its_purpose_only(desk: Desk) -> None:
     form, preferences = desk.form(), desk.preferences()
 
@@ -90,7 +86,6 @@ def test_a_link_opens_for_its_purpose_only(desk: Desk) -> None:
             desk.open(token, purpose)
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     "mangle",
     [
@@ -112,7 +107,6 @@ def test_malformed_and_unknown_tokens_look_alike(desk: Desk, mangle: object) -> 
         desk.open(mangle(token))
 
 
-@on_sqlite
 def test_a_revoked_link_looks_unknown(desk: Desk) -> None:
     link = desk.form()
     links.revoke_link(desk.session, link_id=link.id, by=desk.by, now=desk.now)
@@ -121,7 +115,6 @@ def test_a_revoked_link_looks_unknown(desk: Desk) -> None:
         desk.open(link.token)
 
 
-@on_sqlite
 def test_after_a_revocation_the_next_mail_carries_a_new_link(desk: Desk) -> None:
     old = desk.form()
     links.revoke_link(desk.session, link_id=old.id, by=desk.by, now=desk.now)
@@ -132,7 +125,6 @@ def test_after_a_revocation_the_next_mail_carries_a_new_link(desk: Desk) -> None
     assert desk.open(new.token) == desk.row(new).public_id
 
 
-@on_sqlite
 def test_opening_a_link_writes_nothing(desk: Desk) -> None:
     link = desk.form()
     desk.session.flush()
@@ -148,7 +140,6 @@ def test_opening_a_link_writes_nothing(desk: Desk) -> None:
 # What is stored
 
 
-@on_sqlite
 def test_only_the_hash_of_a_token_is_stored(desk: Desk) -> None:
     link = desk.form()
 
@@ -173,7 +164,6 @@ def test_no_file_of_the_database_holds_a_token(
     assert [token for token in tokens if token.encode() in content] == []
 
 
-@on_sqlite
 def test_the_audit_trail_holds_no_token(desk: Desk) -> None:
     link = desk.form()
 
@@ -182,7 +172,6 @@ def test_the_audit_trail_holds_no_token(desk: Desk) -> None:
     assert [(event.action, event.subject_id, event.details) for event in events] == [("link_issued", link.id, {})]
 
 
-@on_sqlite
 def test_a_link_is_audited_once_however_many_mails_carry_it(desk: Desk) -> None:
     for _ in range(3):
         desk.form()
@@ -192,7 +181,6 @@ def test_a_link_is_audited_once_however_many_mails_carry_it(desk: Desk) -> None:
     assert len(found) == 1
 
 
-@on_sqlite
 def test_a_revocation_is_audited(desk: Desk) -> None:
     link = desk.form()
     links.revoke_link(desk.session, link_id=link.id, by=desk.by, now=desk.now)
@@ -210,14 +198,12 @@ def rotated(path: Path) -> KeyRing:
     return load_keys(path)
 
 
-@on_sqlite
 def test_a_link_from_before_a_rotation_stays_the_same(desk: Desk, settings: Settings) -> None:
     before = desk.form()
 
     assert desk.form(keys=rotated(settings.security.key_file)) == before
 
 
-@on_sqlite
 def test_a_link_from_before_a_rotation_still_opens(desk: Desk, settings: Settings) -> None:
     link = desk.form()
     desk.keys = rotated(settings.security.key_file)
@@ -225,14 +211,12 @@ def test_a_link_from_before_a_rotation_still_opens(desk: Desk, settings: Setting
     assert desk.open(link.token) == desk.row(link).public_id
 
 
-@on_sqlite
 def test_a_link_after_a_rotation_uses_the_new_key(desk: Desk, settings: Settings) -> None:
     keys = rotated(settings.security.key_file)
 
     assert desk.row(desk.form(keys=keys)).key_id == keys.current_id != desk.keys.current_id
 
 
-@on_sqlite
 def test_when_the_old_key_is_gone_a_new_link_is_issued_and_the_old_still_opens(desk: Desk) -> None:
     old = desk.form()
 

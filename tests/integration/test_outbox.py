@@ -44,7 +44,6 @@ DUE_ON = date(2026, 11, 20)
 CLOSES_ON = date(2027, 1, 4)
 DAY = timedelta(days=1)
 
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
@@ -189,7 +188,6 @@ def test_a_mail_that_the_close_overtook_says_so(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("day", "sent"), [(date(2026, 11, 24), 1), (date(2026, 11, 25), 0)])
-@on_sqlite
 def test_the_form_before_an_operation_is_asked_for_until_its_eve(desk: Desk, day: date, sent: int) -> None:
     desk.enrol(operated_on=None, planned_on=date(2026, 11, 25))
 
@@ -215,7 +213,6 @@ def test_the_ladder_is_climbed_one_mail_at_a_time(desk: Desk) -> None:
     assert [day for day, outcome in enumerate(outcomes) if outcome] == [0, 7, 14]
 
 
-@on_sqlite
 def test_every_mail_of_a_ladder_carries_the_same_link_and_another_message_id(desk: Desk) -> None:
     desk.enrol()
 
@@ -226,7 +223,6 @@ def test_every_mail_of_a_ladder_carries_the_same_link_and_another_message_id(des
     assert len({mail["Message-ID"] for mail in desk.transport.mails}) == 3
 
 
-@on_sqlite
 def test_the_words_follow_what_reached_the_patient(desk: Desk) -> None:
     desk.enrol()
 
@@ -241,7 +237,6 @@ def test_the_words_follow_what_reached_the_patient(desk: Desk) -> None:
     ]
 
 
-@on_sqlite
 def test_the_last_mail_says_so_after_the_operation_was_brought_forward(desk: Desk) -> None:
     patient_id = desk.enrol(operated_on=None, planned_on=date(2026, 12, 20), enrolled_on=date(2026, 11, 20))
     desk.run()
@@ -252,7 +247,6 @@ def test_the_last_mail_says_so_after_the_operation_was_brought_forward(desk: Des
     assert "last reminder" in desk.transport.mails[-1]["Subject"]
 
 
-@on_sqlite
 def test_an_imported_timepoint_of_the_past_sends_nothing(desk: Desk) -> None:
     patient_id = desk.enrol(operated_on=None, planned_on=date(2026, 12, 20))
 
@@ -365,7 +359,6 @@ def test_what_happened_since_the_plan_stops_the_mail(
 
 
 @pytest.mark.parametrize(("happen", "reason"), STOPS)
-@on_sqlite
 def test_what_happened_while_waiting_stops_the_second_attempt(
     desk: Desk, happen: Callable[[Session, int], None], reason: SkipReason
 ) -> None:
@@ -380,7 +373,6 @@ def test_what_happened_while_waiting_stops_the_second_attempt(
 
 
 @pytest.mark.parametrize("state", [OperationState.CANCELLED, OperationState.POSTPONED])
-@on_sqlite
 def test_an_operation_that_is_off_takes_its_planned_mails_back(desk: Desk, state: OperationState) -> None:
     patient_id = desk.enrol(operated_on=None, planned_on=date(2026, 11, 25))
 
@@ -389,7 +381,6 @@ def test_an_operation_that_is_off_takes_its_planned_mails_back(desk: Desk, state
     assert set(desk.states("before")) == {SkipReason.OPERATION_OFF}
 
 
-@on_sqlite
 def test_a_follow_up_mail_stops_when_the_operation_turns_out_not_to_have_happened(desk: Desk) -> None:
     patient_id = desk.enrol()
     desk.transport.failures = [TryLater("451 later")]
@@ -402,7 +393,6 @@ def test_a_follow_up_mail_stops_when_the_operation_turns_out_not_to_have_happene
     assert m3_rows[0] == SkipReason.OPERATION_OFF
 
 
-@on_sqlite
 def test_saved_answers_that_were_not_sent_do_not_stop_the_mails(desk: Desk) -> None:
     patient_id = desk.enrol()
     desk.write(lambda session: answer(session, patient_id))
@@ -413,7 +403,6 @@ def test_saved_answers_that_were_not_sent_do_not_stop_the_mails(desk: Desk) -> N
     assert len(desk.transport.mails) == 1
 
 
-@on_sqlite
 def test_a_skipped_mail_is_audited_with_its_reason(desk: Desk) -> None:
     patient_id = desk.enrol()
     desk.write(lambda session: stop(session, patient_id))
@@ -622,7 +611,6 @@ def tries_until_given_up(desk: Desk, start: datetime, *, rung: int = 0) -> list[
     return tried
 
 
-@on_sqlite
 def test_waits_double_up_to_six_hours(desk: Desk) -> None:
     desk.enrol()
 
@@ -640,7 +628,6 @@ def test_waits_double_up_to_six_hours(desk: Desk) -> None:
         (2, date(2026, 12, 14)),  # ten days late, as after an outage that swallowed the whole ladder
     ],
 )
-@on_sqlite
 def test_a_mail_is_tried_for_five_days_from_its_first_attempt(desk: Desk, rung: int, first_day: date) -> None:
     desk.enrol()
 
@@ -753,7 +740,6 @@ def test_mails_that_a_dead_dispatcher_had_only_claimed_go_out_after_the_lease(de
     assert sorted(desk.transport.recipients) == ["p0@example.org", "p1@example.org", "p2@example.org"]
 
 
-@on_sqlite
 def test_every_outcome_is_audited(desk: Desk) -> None:
     desk.enrol()
     desk.transport.failures = [TryLater("451 later"), OutcomeUnknown("lost")]
@@ -764,7 +750,6 @@ def test_every_outcome_is_audited(desk: Desk) -> None:
     assert desk.actions() == ["reminder_deferred", "reminder_unknown", "reminder_accepted"]
 
 
-@on_sqlite
 def test_a_mail_whose_dispatcher_died_is_audited(desk: Desk) -> None:
     desk.enrol()
     desk.transport.failures = [KeyboardInterrupt()]
@@ -795,7 +780,6 @@ def test_a_mail_that_cannot_be_built_is_rejected_and_the_others_go(desk: Desk, p
 
 
 @pytest.mark.parametrize("failure", [TryLater("451"), Refused("550"), OutcomeUnknown("lost")])
-@on_sqlite
 def test_a_mail_that_fails_does_not_hold_up_the_others(desk: Desk, failure: Exception) -> None:
     for number in range(3):
         desk.enrol(email=f"p{number}@example.org")
@@ -806,7 +790,6 @@ def test_a_mail_that_fails_does_not_hold_up_the_others(desk: Desk, failure: Exce
     assert outcome["accepted"] == 2
 
 
-@on_sqlite
 def test_an_accident_that_nobody_foresaw_does_not_hold_up_the_others(desk: Desk) -> None:
     for number in range(3):
         desk.enrol(email=f"p{number}@example.org")
@@ -817,7 +800,6 @@ def test_an_accident_that_nobody_foresaw_does_not_hold_up_the_others(desk: Desk)
     assert outcome == {"failed": 1, "accepted": 2}
 
 
-@on_sqlite
 def test_a_mail_with_an_accident_is_treated_as_unknown(desk: Desk) -> None:
     desk.enrol()
     desk.transport.failures = [ZeroDivisionError()]

@@ -2,14 +2,15 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
+
+from sqlalchemy import create_engine, make_url, text
 
 from tests.conftest import ROOT
 from tests.live import free_port
@@ -18,10 +19,10 @@ BEGIN_SECONDS = 60
 STOP_SECONDS = 30
 
 
-def registry_environment(folder: Path) -> dict[str, str]:
-    """A registry of its own in a folder of its own."""
+def registry_environment(folder: Path, database_url: str | None = None) -> dict[str, str]:
+    """A registry of its own in a folder of its own; on SQLite unless another empty database is given."""
     values = {
-        "DATABASE_URL": f"sqlite:///{folder}/registry.db",
+        "DATABASE_URL": database_url or f"sqlite:///{folder}/registry.db",
         "MAIL_FOLDER": str(folder / "outbox"),
         "SECURITY_KEY_FILE": str(folder / "secret.key"),
         "WEB_PORT": str(free_port()),
@@ -73,9 +74,12 @@ def mails(environment: dict[str, str]) -> list[Path]:
 
 def ask(environment: dict[str, str], question: str) -> list[tuple[object, ...]]:
     """Rows of the registry's database, read from outside."""
-    path = environment["REGISTRY_DATABASE_URL"].removeprefix("sqlite:///")
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(question).fetchall()
+    url = make_url(environment["REGISTRY_DATABASE_URL"])
+    engine = create_engine(url if url.get_backend_name() == "sqlite" else url.set(drivername="postgresql+psycopg"))
+    with engine.connect() as connection:
+        rows = [tuple(row) for row in connection.execute(text(question))]
+    engine.dispose()
+    return rows
 
 
 def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

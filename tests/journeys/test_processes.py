@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,18 @@ from tests.journeys.processes import (
     running,
     wait_until,
 )
+from tests.postgresql import Cluster
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return registry_environment(tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    if request.param == "sqlite":
+        yield registry_environment(tmp_path)
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    name = cluster.new()
+    yield registry_environment(tmp_path, cluster.url(name))
+    cluster.drop(name)
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
