@@ -1,19 +1,48 @@
 """How migrations run: inside the registry's own connection, one transaction for all of them."""
 
 from alembic import context
+from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 import registry.storage.models  # every table must be known before schemas are compared
 
 engine = context.config.attributes["engine"]
 
+
+def _without_foreign_keys(connection: Connection) -> None:
+    """SQLite changes a table by copying it: with foreign keys on, dropping the old one would take its children along.
+
+    The switch does nothing inside a transaction, so it is thrown before one begins.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
+
+
+def _refuse_orphans(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if orphans:
+            raise RuntimeError(f"the migration would leave {len(orphans)} rows without what they refer to")
+
+
+def _with_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys = ON")
+
+
 with engine.connect() as connection:
-    context.configure(
-        connection=connection,
-        target_metadata=SQLModel.metadata,
-        render_as_batch=True,
-        compare_type=True,
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-    connection.commit()
+    _without_foreign_keys(connection)
+    try:
+        context.configure(
+            connection=connection,
+            target_metadata=SQLModel.metadata,
+            render_as_batch=True,
+            compare_type=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+            _refuse_orphans(connection)
+        connection.commit()
+    finally:
+        connection.rollback()
+        _with_foreign_keys(connection)

@@ -25,17 +25,8 @@ from registry.domain.errors import ConfigurationProblems
 from registry.domain.study import Study
 from registry.languages import LANGUAGES
 
-_PACKAGE = Path(__file__).resolve().parent
-
-
-def _shipped(name: str) -> Path:
-    """A folder of the checkout, or its copy inside an installed package."""
-    checkout = _PACKAGE.parent / name
-    return checkout if checkout.is_dir() else _PACKAGE / f"_{name}"
-
-
-TEMPLATES = _shipped("templates")
-MIGRATIONS = _shipped("migrations")
+# With "/s/" and 26 characters after it a link has at most 72, which every mail program leaves in one piece.
+LONGEST_BASE_URL = 43
 
 
 def _by_language(value: Mapping[str, str]) -> Mapping[str, str]:
@@ -55,6 +46,12 @@ def _without_slash(value: str) -> str:
     if value and not value.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
     return value.rstrip("/")
+
+
+def _short_enough(value: str) -> str:
+    if len(value) > LONGEST_BASE_URL:
+        raise ValueError(f"must be at most {LONGEST_BASE_URL} characters, so that no mail program breaks a link in two")
+    return value
 
 
 def _an_address(value: str) -> str:
@@ -98,7 +95,7 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
-    base_url: Annotated[str, AfterValidator(_without_slash)] = ""
+    base_url: Annotated[str, AfterValidator(_without_slash), AfterValidator(_short_enough)] = ""
     workers: int = Field(1, ge=1)
     threads: int = Field(8, ge=1)
 

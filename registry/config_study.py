@@ -5,9 +5,11 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from registry.consent_words import SLOTS, consent_text, unknown_slots
 from registry.domain.instruments import INSTRUMENTS
 from registry.domain.study import (
     BEFORE,
+    ConsentRule,
     EntryRule,
     Grouping,
     Ladder,
@@ -16,6 +18,7 @@ from registry.domain.study import (
     known_instruments,
     problems_of,
 )
+from registry.languages import LANGUAGES
 
 
 class _Section(BaseModel):
@@ -59,10 +62,36 @@ class GroupingSection(_Section):
     labels: Mapping[str, Mapping[str, str]]
 
 
+class ConsentSection(_Section):
+    """What patients agree to before their first answer, and under which number; without a version nobody is asked."""
+
+    version: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,40}$")
+    still_valid: tuple[str, ...] = ()
+    study_no: str = ""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the words or their number."""
+        if not self.version:
+            return []
+        found = [] if self.study_no else ["study.consent.study_no: give the number of the ethics committee's approval"]
+        for language in LANGUAGES:
+            text = consent_text(self.version, language)
+            if text is None:
+                found.append(f"study.consent.version: there is no templates/consent/{self.version}.{language}.txt")
+            elif unknown := unknown_slots(text):
+                found.append(
+                    f"study.consent.version: templates/consent/{self.version}.{language}.txt has the unknown "
+                    f"placeholder {', '.join(sorted(unknown))}; known are {', '.join(SLOTS)}"
+                )
+        return found
+
+
 class StudySection(_Section):
     """The whole protocol."""
 
     instrument: str
+    body_regions: bool = False
+    consent: ConsentSection = ConsentSection()
     items: tuple[str, ...] = Field(min_length=1)
     before: BeforeSection = BeforeSection()
     timepoints: tuple[TimepointSection, ...] = Field(min_length=1)
@@ -75,6 +104,7 @@ class StudySection(_Section):
         problems = self._unknown_names()
         if self.instrument in INSTRUMENTS:
             problems += problems_of(self.protocol)
+        problems += self.consent.problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -104,4 +134,6 @@ class StudySection(_Section):
             ladder=Ladder(self.reminders.email_days, self.reminders.before_every_days),
             entry_rule=EntryRule(self.entry.item, self.entry.at_least),
             groupings=tuple(Grouping(g.code, g.groups, g.labels) for g in self.groupings),
+            consent=ConsentRule(self.consent.version, self.consent.still_valid),
+            asks_body_regions=self.body_regions,
         )

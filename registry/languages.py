@@ -1,7 +1,8 @@
 """The two languages of the registry: catalogues of strings, and dates as people write them."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
+from markupsafe import Markup, escape
 
 LANGUAGES = ("en", "ja")
 SOURCE_LANGUAGE = "en"
@@ -62,3 +64,24 @@ def month(day: date, language: str) -> str:
 def moment(local: datetime, language: str) -> str:
     """A day and a time of day, in the zone that the instant carries."""
     return f"{long_day(local.date(), language)} {format_time(local, 'HH:mm', locale=language)}"
+
+
+def listed(parts: Sequence[str], language: str) -> str:
+    """Several things in a row: "3, 6 and 12", "3・6・12"."""
+    if language == "ja":
+        return "・".join(parts)
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def phrased(text: str, phrases: tuple[str, ...], language: str) -> Markup:
+    """A text as HTML that may break before each of these phrases where it is Japanese."""
+    return _with_breaks(text, phrases) if language == "ja" else escape(text)
+
+
+# The wordings are few, and the same for every patient. Typed, for markup is equal to the same text that is none.
+@lru_cache(maxsize=1024, typed=True)
+def _with_breaks(text: str, phrases: tuple[str, ...]) -> Markup:
+    broken = escape(text)
+    for phrase in phrases:
+        broken = broken.replace(phrase, Markup("<wbr>") + phrase)
+    return broken

@@ -7,8 +7,9 @@ from sqlmodel import Session
 
 from registry.config import Settings
 from registry.domain.actors import command
-from registry.domain.vocabularies import Evidence, OperationState, Region, Sex
+from registry.domain.vocabularies import ConsentRoute, Evidence, OperationState, Region, Sex
 from registry.services import enrolment, operations
+from registry.services.consent import Decision, words_for
 from registry.services.enrolment import NewPatient
 from registry.services.operations import Assigned, OperationFacts
 from registry.storage.enrolments import site_id_of
@@ -16,6 +17,7 @@ from registry.storage.models import Operation, Patient
 
 _numbers = itertools.count(1)
 BY = command("test")
+OWN_ADDRESS = "an address of the patient's own"
 
 
 def make_patient(
@@ -25,23 +27,38 @@ def make_patient(
     study_id: str | None = None,
     enrolled_on: date = date(2026, 1, 5),
     language: str = "en",
-    email: str | None = "hanako@example.org",
+    email: str | None = OWN_ADDRESS,
     site_code: str = "DEMO",
     sex: Sex = Sex.FEMALE,
+    phone: str = "06-1111-2222",
+    has_consented: bool = True,
 ) -> Patient:
-    """An enrolled patient."""
+    """An enrolled patient, who agreed to take part at the hospital unless the form is to ask."""
     site_id = site_id_of(session, code=site_code)
     assert site_id is not None
+    number = next(_numbers)
     person = NewPatient(
-        study_id=study_id or f"T-{next(_numbers):04}",
+        study_id=study_id or f"T-{number:04}",
         sex=sex,
         birth_year=1952,
         language=language,
         family_name="Mihon",
         given_name="Hanako",
-        email=email,
+        email=f"hanako-{number}@example.org" if email == OWN_ADDRESS else email,
+        phone=phone,
     )
-    return enrolment.enrol(session, site_id=site_id, patient=person, enrolled_on=enrolled_on, by=BY, now=now)
+    agreed = Decision(
+        version="v1", is_given=True, route=ConsentRoute.HOSPITAL, language=language, decided_on=enrolled_on
+    )
+    return enrolment.enrol(
+        session,
+        site_id=site_id,
+        patient=person,
+        enrolled_on=enrolled_on,
+        by=BY,
+        now=now,
+        consent=agreed if has_consented else None,
+    )
 
 
 def make_operation(
@@ -81,3 +98,8 @@ def classify(session: Session, patient: Patient, group: str, *, now: datetime, t
     )
     assert patient.id is not None
     operations.classify(session, patient_id=patient.id, assigned=assigned, today=today, by=BY, now=now)
+
+
+def words_read(settings: Settings) -> str:
+    """What a page sends to say which words were read before a decision."""
+    return words_for(settings, settings.sites[0], "en").digest

@@ -14,20 +14,16 @@ from typing import Self
 
 import psycopg
 
-_SETTINGS = (
-    "fsync=off",
-    "full_page_writes=off",
-    "synchronous_commit=off",
-    "max_connections=200",
-    "log_timezone=UTC",
-)
+_SETTINGS = ("max_connections=200", "log_timezone=UTC")
+_FORGETFUL = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 
 class Cluster:
     """A running server; a database is created by copying a template, which takes milliseconds."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, is_durable: bool = False) -> None:
         self._binaries = binaries
+        self._settings = _SETTINGS if is_durable else (*_SETTINGS, *_FORGETFUL)
         self._folder = Path(tempfile.mkdtemp(prefix="registry-postgresql-"))
         self._port = _free_port()
         self._names = (f"test_{number}" for number in itertools.count())
@@ -52,7 +48,7 @@ class Cluster:
             "-N",
         ]
         subprocess.run(init, check=True, stdout=subprocess.DEVNULL, user=user, cwd=self._folder)
-        options = [part for setting in _SETTINGS for part in ("-c", setting)]
+        options = [part for setting in self._settings for part in ("-c", setting)]
         serve = [
             self._binaries / "postgres",
             "-D",

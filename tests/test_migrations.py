@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Inspector, inspect
+from sqlalchemy import Inspector, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
-from registry.config import MIGRATIONS
+from registry.config import Settings
+from registry.domain.actors import Actor
+from registry.places import MIGRATIONS
+from registry.services.demo import load_demo
 from registry.storage.database import Database
 from registry.storage.migrating import is_current, upgrade
 from tests.postgresql import Cluster
@@ -149,6 +154,52 @@ def test_upgrading_twice_changes_nothing(empty_databases: tuple[Database, Databa
     upgrade(database)
 
     assert schema_of(database) == before
+
+
+def rows_of(database: Database) -> dict[str, list[str]]:
+    """Every row of every table, by the columns that the first version knew."""
+    found = inspect(database.engine)
+    with database.engine.connect() as connection:
+        return {
+            name: sorted(str(tuple(row)) for row in connection.execute(text(f'SELECT {columns} FROM "{name}"')))
+            for name, columns in _first_columns(found).items()
+        }
+
+
+def _first_columns(found: Inspector) -> dict[str, str]:
+    later = {"consent", "phone_request", "body_marking", "alembic_version"}
+    added = {"respondent", "suspicion", "confirmed_at", "refused_on", "answers_deleted_at", "late_until", "kind"}
+    added |= {"mark_mm", "line_mm"}
+    return {
+        name: ", ".join(sorted(column["name"] for column in found.get_columns(name) if column["name"] not in added))
+        for name in found.get_table_names()
+        if name not in later
+    }
+
+
+def test_an_upgrade_keeps_every_row_as_it_is(settings: Settings, database: Database, by: Actor, now: datetime) -> None:
+    with database.transaction() as session:
+        load_demo(session, settings=settings, now=now, by=by)
+    downgrade(database, "0001")
+    before = rows_of(database)
+
+    upgrade(database)
+
+    assert rows_of(database) == before
+    assert sum(map(len, before.values())) > 5000
+
+
+def test_foreign_keys_hold_again_after_an_upgrade(empty_databases: tuple[Database, Database]) -> None:
+    database, _ = empty_databases
+    upgrade(database)
+
+    with database.transaction() as session, pytest.raises(IntegrityError):
+        session.execute(
+            text(
+                "INSERT INTO assessment (follow_up_id, patient_id, reference, language, started_at) "
+                "VALUES (7, 7, 'x', 'en', '2026-01-01 00:00:00')"
+            )
+        )
 
 
 def test_only_a_migrated_database_is_current(empty_databases: tuple[Database, Database]) -> None:

@@ -44,5 +44,17 @@ class FormNotOpenYet(RegistryError):
         self.opens_on = opens_on
 
 
+class BirthYearMissing(RegistryError):
+    """A form of a shared mailbox was opened without confirming whose it is."""
+
+
+class TooManyTries(RegistryError):
+    """Somebody has tried too often; only waiting or a telephone call helps."""
+
+
+class ConsentMissing(RegistryError):
+    """A patient who has not agreed to take part gave an answer."""
+
+
 class SignInRefused(RegistryError):
     """The name or the password is not right; which of the two is not said."""

@@ -31,6 +31,7 @@ class SkipReason(StrEnum):
     OVERTAKEN = "overtaken"
     NOT_YET_OPEN = "not_yet_open"
     NOT_PLANNED = "not_planned"
+    PHONE_ASKED = "phone_asked"
 
 
 class MailKind(StrEnum):
@@ -39,6 +40,7 @@ class MailKind(StrEnum):
     INVITATION = "invitation"
     REMINDER = "reminder"
     LAST_REMINDER = "last_reminder"
+    FRESH_LINK = "fresh_link"
 
 
 def rungs(timepoint: Timepoint, window: VisitWindow, ladder: Ladder, *, enrolled_on: date) -> tuple[Rung, ...]:
@@ -74,6 +76,7 @@ def reason_to_skip(
     has_address: bool,
     are_emails_stopped: bool,
     today: date,
+    wants_call: bool = False,
 ) -> SkipReason | None:
     """Why no mail may go to this patient for this follow-up today, or None when it may."""
     if status in _REASON_BY_STATUS:
@@ -82,6 +85,8 @@ def reason_to_skip(
         return SkipReason.WINDOW_CLOSED
     if are_emails_stopped:
         return SkipReason.EMAILS_STOPPED
+    if wants_call:
+        return SkipReason.PHONE_ASKED
     return None if has_address else SkipReason.NO_ADDRESS
 
 

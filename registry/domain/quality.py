@@ -1,14 +1,19 @@
 """Rules that find impossible values; each problem is a field and a sentence."""
 
 import re
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
 
 from registry.domain.calendar import add_months
-from registry.domain.vocabularies import OperationState
+from registry.domain.vocabularies import OperationState, Suspicion
 
 OLDEST_AGE = 120
 FURTHEST_PLAN_MONTHS = 24
+
+# Nobody reads three questions in three seconds, and few open a mail within a minute of its sending.
+_FEWEST_ANSWERS = 3
+_FASTEST = timedelta(seconds=3)
+_SOONEST = timedelta(seconds=60)
 
 Problem = tuple[str, str]
 
@@ -65,3 +70,18 @@ def problems_of_day(field: str, day: date | None, *, earliest: date | None, toda
         yield field, "This day is in the future"
     if day is not None and earliest is not None and day < earliest:
         yield field, f"This day is before {earliest.isoformat()}"
+
+
+def suspicion_of(*, recorded_at: Iterable[datetime], mailed_at: datetime | None, now: datetime) -> Suspicion | None:
+    """Why an answer given now may come from a program: a third one within seconds, or one right after the mail."""
+    n_just_now = sum(_is_within(earlier, now, _FASTEST) for earlier in recorded_at)
+    if n_just_now + 1 >= _FEWEST_ANSWERS:
+        return Suspicion.TOO_FAST
+    if mailed_at is not None and _is_within(mailed_at, now, _SOONEST):
+        return Suspicion.RIGHT_AFTER_MAIL
+    return None
+
+
+def _is_within(earlier: datetime, now: datetime, limit: timedelta) -> bool:
+    """Whether little time has passed; none at all says only that the clock of a demonstration stands still."""
+    return timedelta(0) < now - earlier < limit

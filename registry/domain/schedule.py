@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from registry.domain.calendar import add_days
 from registry.domain.study import Study, VisitWindow
 from registry.domain.vocabularies import OperationState
 
@@ -36,6 +37,15 @@ class FollowUpFacts:
     declined_on: date | None = None
     withdrawn_on: date | None = None
     died_on: date | None = None
+
+
+# Answers of these days after the close are kept and classed late.
+_LATE_DAYS = 30
+
+
+def last_late_day(closes_on: date) -> date:
+    """The last day on which a form that has closed still takes an answer, by a fresh link or from a page left open."""
+    return add_days(closes_on, _LATE_DAYS)
 
 
 def planned_windows(

@@ -81,6 +81,18 @@ class Grouping:
 
 
 @dataclass(frozen=True)
+class ConsentRule:
+    """Which version of the words patients agree to before their first answer; without one nobody is asked."""
+
+    version: str = ""
+    still_valid: tuple[str, ...] = ()
+
+    def is_met(self, version: str | None, *, is_given: bool) -> bool:
+        """Whether a decision lets a patient answer without being asked again."""
+        return not self.version or (is_given and version in (self.version, *self.still_valid))
+
+
+@dataclass(frozen=True)
 class Study:
     """The protocol of the registry, checked as a whole."""
 
@@ -90,6 +102,8 @@ class Study:
     ladder: Ladder
     entry_rule: EntryRule
     groupings: tuple[Grouping, ...]
+    consent: ConsentRule = ConsentRule()
+    asks_body_regions: bool = False
 
     def timepoint(self, code: str) -> Timepoint | None:
         """The timepoint with this code, if the protocol has it."""

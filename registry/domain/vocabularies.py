@@ -57,6 +57,63 @@ class StaffRole(StrEnum):
     COORDINATOR = "coordinator"
 
 
+class ConsentRoute(StrEnum):
+    """Where a patient said yes or no to taking part."""
+
+    FORM = "form"
+    HOSPITAL = "hospital"
+
+
+class Respondent(StrEnum):
+    """Who filled a form in."""
+
+    SELF = "self"
+    HELPED = "helped"
+    PROXY = "proxy"
+
+
+class BodyRegion(StrEnum):
+    """Where it hurts or is numb, as a patient ticks it."""
+
+    HEAD_NECK = "head_neck"
+    SHOULDER_RIGHT = "shoulder_right"
+    SHOULDER_LEFT = "shoulder_left"
+    ARM_RIGHT = "arm_right"
+    ARM_LEFT = "arm_left"
+    HAND_RIGHT = "hand_right"
+    HAND_LEFT = "hand_left"
+    CHEST_BACK = "chest_back"
+    LOW_BACK = "low_back"
+    BUTTOCKS = "buttocks"
+    LEG_RIGHT = "leg_right"
+    LEG_LEFT = "leg_left"
+    FOOT_RIGHT = "foot_right"
+    FOOT_LEFT = "foot_left"
+
+
+class Suspicion(StrEnum):
+    """Why answers may come from a program rather than from the patient."""
+
+    TOO_FAST = "too_fast"
+    RIGHT_AFTER_MAIL = "right_after_mail"
+
+
+class CallTime(StrEnum):
+    """When a patient would like to be phoned."""
+
+    MORNING = "morning"
+    AFTERNOON = "afternoon"
+    ANY_TIME = "any_time"
+
+
+class CallOutcome(StrEnum):
+    """How a request to be phoned ended."""
+
+    ANSWERED = "answered"
+    NOT_REACHED = "not_reached"
+    NOT_WANTED = "not_wanted"
+
+
 LUMBAR_DISEASE = "lumbar_disease"
 UNKNOWN_GROUP = "unknown"
 

@@ -7,16 +7,14 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from functools import cache
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from registry import languages
-from registry.config import TEMPLATES, MailSettings, SiteSettings
+from registry.config import MailSettings, SiteSettings
 from registry.domain.errors import RegistryError
 from registry.domain.ladder import MailKind
 from registry.domain.vocabularies import Sex
 from registry.mail.policy import POLICY
+from registry.templating import environment
 
 # Anything that a header could be split at, turned around with, or smuggled through an encoded word.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|=\?")
@@ -78,7 +76,8 @@ def follow_up_reminder(letter: Letter, *, settings: MailSettings, message_id: st
 def _words(letter: Letter) -> tuple[str, str]:
     """The subject (the first line of the template) and the text of a mail."""
     language = letter.addressee.language
-    template = _environment().get_template(f"email/follow_up_reminder.{language}.txt")
+    name = "fresh_link" if letter.kind == MailKind.FRESH_LINK else "follow_up_reminder"
+    template = environment(language).get_template(f"email/{name}.{language}.txt")
     rendered = template.render(
         kind=letter.kind,
         greeting=_greeting(letter.addressee),
@@ -117,7 +116,7 @@ def _html(letter: Letter, subject: str, text: str) -> str:
     """The text part as HTML: blocks become paragraphs, the form's address a button above the bare address."""
     body, _, signature = text.partition("\n----------------------------------------\n")
     return (
-        _environment()
+        environment(letter.addressee.language)
         .get_template("email/letter.html")
         .render(
             language=letter.addressee.language,
@@ -154,14 +153,3 @@ def _safe(value: str) -> str:
     if _UNSAFE.search(value):
         raise UnsafeHeader("a mail header would hold control characters or an encoded word")
     return value
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(enabled_extensions=["html"], default=False),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

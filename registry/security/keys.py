@@ -5,6 +5,7 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from itsdangerous import URLSafeSerializer
@@ -40,8 +41,7 @@ class KeyRing:
 
     def signer(self, purpose: str) -> URLSafeSerializer:
         """Signs with the newest key and accepts every key of the file, without an expiry."""
-        oldest_first = [_for_purpose(key, purpose) for key in reversed(self.keys)]
-        return URLSafeSerializer(oldest_first, salt=purpose)
+        return _signer(self.keys, purpose)
 
 
 def load_keys(path: Path) -> KeyRing:
@@ -72,6 +72,13 @@ def _create(path: Path) -> None:
         pass
     finally:
         draft.unlink()
+
+
+@cache
+def _signer(keys: tuple[bytes, ...], purpose: str) -> URLSafeSerializer:
+    # Kept, because each page of a patient signs or checks a value.
+    oldest_first = [_for_purpose(key, purpose) for key in reversed(keys)]
+    return URLSafeSerializer(oldest_first, salt=purpose)
 
 
 def _for_purpose(key: bytes, purpose: str) -> bytes:

@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import bindparam, insert, update
-from sqlmodel import Session
+from sqlalchemy import bindparam, func, insert, select, update
 
 from registry.domain.actors import Actor
-from registry.domain.errors import FormNotOpenYet, LinkClosed, Unknown
-from registry.domain.instruments import Mode
+from registry.domain.errors import ConsentMissing, FormNotOpenYet, LinkClosed, Unknown
+from registry.domain.instruments import DEVICE_MODES, Mode
+from registry.domain.quality import suspicion_of
+from registry.domain.schedule import last_late_day
 from registry.domain.study import Study
+from registry.domain.vocabularies import Respondent
 from registry.security.tokens import random_id
 from registry.services import audit
-from registry.storage.forms import Form, SavedAnswer, form_behind, lock_form
+from registry.storage.database import Rows
+from registry.storage.forms import Form, SavedAnswer, form_behind, last_mail_at, lock_form
 from registry.storage.models import Answer, Assessment
 from registry.storage.models.base import table_of
 
@@ -22,10 +25,14 @@ _assessment = table_of(Assessment).c
 _REFERENCE_LENGTH = 8
 
 # Built once: putting a statement together costs more than running it.
-_INSERT_ANSWER = insert(table_of(Answer))
+_others = table_of(Answer).alias("others").c
+_NEXT_VERSION = select(func.coalesce(func.max(_others.version), 0) + 1).where(
+    _others.assessment_id == bindparam("of_assessment"), _others.item == bindparam("of_item")
+)
+_INSERT_ANSWER = insert(table_of(Answer)).values(version=_NEXT_VERSION.scalar_subquery())
 _INSERT_ASSESSMENT = insert(table_of(Assessment)).returning(_assessment.id)
 _SUPERSEDE = update(table_of(Answer)).where(_answer.id == bindparam("key"))
-_SUBMIT = update(table_of(Assessment)).where(_assessment.id == bindparam("key"))
+_CHANGE = update(table_of(Assessment)).where(_assessment.id == bindparam("key"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +62,7 @@ class AnswersMissing(Exception):
         self.item = item
 
 
-def open_form(session: Session, *, public_id: str) -> Form:
+def open_form(session: Rows, *, public_id: str) -> Form:
     """The form behind a link; unknown once the patient has left."""
     form = form_behind(session, public_id=public_id)
     if form is None or form.has_left:
@@ -68,17 +75,38 @@ def refuse_unless_open(form: Form, today: date) -> None:
     if today < form.window.opens_on:
         raise FormNotOpenYet(form.window.opens_on)
     if form.is_closed(today):
-        raise LinkClosed(form.window.closes_on)
+        raise LinkClosed(form.closes_on)
 
 
-def lock_and_open_form(session: Session, *, public_id: str) -> Form:
+def refuse_unless_taken(form: Form, today: date) -> None:
+    """Raise on a day on which not even a late answer is kept, such as one from a page that was left open."""
+    if today < form.window.opens_on:
+        raise FormNotOpenYet(form.window.opens_on)
+    if today > last_late_day(form.window.closes_on):
+        raise LinkClosed(form.closes_on)
+
+
+def refuse_unless_agreed_now(form: Form, study: Study) -> None:
+    """Raise before a question is shown to a patient who has not agreed to the words of today."""
+    if not study.consent.is_met(form.consent_version, is_given=form.has_consented):
+        raise ConsentMissing("the patient has not agreed to take part")
+
+
+def refuse_unless_agreed(form: Form, study: Study) -> None:
+    """Raise when the patient said no, or was never asked; what was begun under earlier words may still be saved."""
+    if form.has_consented or (form.assessment_id is not None and not form.has_refused):
+        return
+    refuse_unless_agreed_now(form, study)
+
+
+def lock_and_open_form(session: Rows, *, public_id: str) -> Form:
     """The form behind a link, held until the transaction ends so that two tabs write one after the other."""
     lock_form(session, public_id=public_id)
     return open_form(session, public_id=public_id)
 
 
 def record_answer(
-    session: Session,
+    session: Rows,
     *,
     form: Form,
     answer: GivenAnswer,
@@ -92,48 +120,123 @@ def record_answer(
 
     The form must have been locked and opened in this transaction.
     """
-    refuse_unless_open(form, today)
+    refuse_unless_taken(form, today)
+    refuse_unless_agreed(form, study)
+    assessment_id = keep_answer(
+        session, form=form, answer=answer, study=study, language=language, answered_on=today, by=by, now=now
+    )
+    look_for_haste(session, form=form, assessment_id=assessment_id, item=answer.item, by=by, now=now)
+
+
+def keep_answer(
+    session: Rows,
+    *,
+    form: Form,
+    answer: GivenAnswer,
+    study: Study,
+    language: str,
+    answered_on: date,
+    by: Actor,
+    now: datetime,
+) -> int:
+    """Write an answer as a version of its own unless it stands already, and return the row of its assessment.
+
+    A late answer never takes the place of one given in time, which is what the report uses: it is kept beside it.
+    """
     standing = form.saved.get(answer.item)
-    if standing and answer.item in form.answers and _is_same(standing, answer):
-        return
-    assessment_id = form.assessment_id or _begin(session, form, language=language, now=now)
-    if form.sent_at is not None and form.submitted_at is None:
-        # What was sent belonged to an earlier day of the operation; this form has yet to be sent.
-        session.execute(_SUBMIT, {"key": assessment_id, "submitted_at": None})
-    version = _supersede(session, standing, now)
+    if form.assessment_id and standing and answer.item in form.answers and _is_same(standing, answer):
+        return form.assessment_id
+    assessment_id = begun(session, form=form, language=language, now=now)
+    stands = not (form.is_locked(answer.item, answered_on) or _is_older(form, standing, answered_on))
+    if stands and standing:
+        session.execute(_SUPERSEDE, {"key": standing.id, "superseded_at": now})
     row = {
         "assessment_id": assessment_id,
-        "version": version,
+        "of_assessment": assessment_id,
+        "of_item": answer.item,
         "instrument_version": study.instrument.version,
         "language": language,
-        "answered_on": today,
+        "answered_on": answered_on,
         "recorded_at": now,
+        "superseded_at": None if stands else now,
         "is_skipped": answer.is_skipped,
         **vars(answer),
     }
     session.execute(_INSERT_ANSWER, row)
-    told: dict[str, audit.Detail] = {"item": answer.item, "version": version}
+    told: dict[str, audit.Detail] = {"item": answer.item}
     audit.record(session, action="answer_saved", subject="assessment", subject_id=assessment_id, by=by, now=now, **told)
+    return assessment_id
+
+
+def _is_older(form: Form, standing: SavedAnswer | None, answered_on: date) -> bool:
+    """Whether the patient has answered on a device since: a paper form of an earlier day does not replace that."""
+    if standing is None or standing.mode not in DEVICE_MODES:
+        return False
+    return form.window.contains(standing.answered_on) and answered_on < standing.answered_on
 
 
 def _is_same(standing: SavedAnswer, answer: GivenAnswer) -> bool:
     return (standing.score, standing.is_skipped) == (answer.score, answer.is_skipped)
 
 
-def submit(session: Session, *, form: Form, study: Study, today: date, by: Actor, now: datetime) -> None:
+def submit(
+    session: Rows, *, form: Form, respondent: Respondent, study: Study, today: date, by: Actor, now: datetime
+) -> None:
     """Send the answers of a form locked and opened in this transaction; sending again shows the same receipt."""
-    refuse_unless_open(form, today)
-    if form.submitted_at is not None:
-        return
+    refuse_unless_taken(form, today)
+    refuse_unless_agreed(form, study)
     for item in study.items:
         if item.code not in form.answers:
             raise AnswersMissing(item.code)
     assessment_id = form.assessment_id or 0
-    session.execute(_SUBMIT, {"key": assessment_id, "submitted_at": now})
-    audit.record(session, action="answers_sent", subject="assessment", subject_id=assessment_id, by=by, now=now)
+    look_for_haste(session, form=form, assessment_id=assessment_id, by=by, now=now)
+    send(session, form=form, assessment_id=assessment_id, respondent=respondent, by=by, now=now)
 
 
-def _begin(session: Session, form: Form, *, language: str, now: datetime) -> int:
+def send(session: Rows, *, form: Form, assessment_id: int, respondent: Respondent, by: Actor, now: datetime) -> None:
+    """Mark an assessment as sent, by whomever it was filled in; the day of the first sending stays."""
+    if form.submitted_at is not None and form.respondent == respondent:
+        return
+    values = {"submitted_at": form.submitted_at or now, "respondent": respondent}
+    session.execute(_CHANGE, {"key": assessment_id, **values})
+    action = "answers_sent" if form.submitted_at is None else "respondent_changed"
+    audit.record(
+        session,
+        action=action,
+        subject="assessment",
+        subject_id=assessment_id,
+        by=by,
+        now=now,
+        respondent=respondent,
+    )
+
+
+def look_for_haste(session: Rows, *, form: Form, assessment_id: int, by: Actor, now: datetime, item: str = "") -> None:
+    """Mark answers that may come from a program; staff look at them, and nothing is dropped."""
+    if form.suspicion is not None:
+        return
+    mailed_at = None if form.saved else last_mail_at(session, follow_up_id=form.follow_up_id)
+    others = [found.recorded_at for code, found in form.saved.items() if code != item]
+    found = suspicion_of(recorded_at=others, mailed_at=mailed_at, now=now)
+    if found is not None:
+        session.execute(_CHANGE, {"key": assessment_id, "suspicion": found})
+        told: dict[str, audit.Detail] = {"reason": found}
+        audit.record(
+            session, action="answers_suspected", subject="assessment", subject_id=assessment_id, by=by, now=now, **told
+        )
+
+
+def begun(session: Rows, *, form: Form, language: str, now: datetime) -> int:
+    """The row of a form's assessment, made with the first thing that is saved on it."""
+    if form.assessment_id is None:
+        return _begin(session, form, language=language, now=now)
+    if form.sent_at is not None and form.submitted_at is None:
+        # What was sent belonged to an earlier day of the operation; this form has yet to be sent.
+        session.execute(_CHANGE, {"key": form.assessment_id, "submitted_at": None})
+    return form.assessment_id
+
+
+def _begin(session: Rows, form: Form, *, language: str, now: datetime) -> int:
     row = session.execute(
         _INSERT_ASSESSMENT,
         {
@@ -145,11 +248,3 @@ def _begin(session: Session, form: Form, *, language: str, now: datetime) -> int
         },
     ).one()
     return int(row.id)
-
-
-def _supersede(session: Session, standing: SavedAnswer | None, now: datetime) -> int:
-    """Put the answer that stands aside, and give the number of the next version."""
-    if standing is None:
-        return 1
-    session.execute(_SUPERSEDE, {"key": standing.id, "superseded_at": now})
-    return standing.version + 1

@@ -4,9 +4,9 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import insert
-from sqlmodel import Session
 
 from registry.domain.actors import Actor
+from registry.storage.database import Rows
 from registry.storage.models import AuditEvent
 from registry.storage.models.base import table_of
 
@@ -16,7 +16,7 @@ Detail = str | int | float | bool | date | StrEnum | None
 
 
 def record(
-    session: Session,
+    session: Rows,
     *,
     action: str,
     subject: str,

@@ -14,7 +14,10 @@ from registry.domain.study import Study
 from registry.domain.vocabularies import Sex
 from registry.security.tokens import random_id
 from registry.services import audit
+from registry.services.consent import Decision, keep_decision
 from registry.services.follow_up_plan import plan_again
+from registry.storage.erasure import remove_answers
+from registry.storage.forms import lock_follow_ups
 from registry.storage.models import Contact, Enrolment, Patient
 
 
@@ -43,8 +46,12 @@ def enrol(
     by: Actor,
     now: datetime,
     is_imported: bool = False,
+    consent: Decision | None = None,
 ) -> Patient:
-    """Take a patient in; refused when the site has this study ID already or a value is impossible."""
+    """Take a patient in, with the consent if it was given at the hospital.
+
+    Refused when the site has this study ID already or a value is impossible.
+    """
     problems = dict(problems_of_birth(patient.birth_year, patient.born_on, today=enrolled_on))
     if _is_taken(session, site_id, patient.study_id):
         problems["study_id"] = f"Study ID {patient.study_id} is already enrolled"
@@ -55,6 +62,8 @@ def enrol(
     session.add(_contact(row, patient))
     session.flush()
     audit.record(session, action="patient_enrolled", subject="patient", subject_id=row.id, by=by, now=now)
+    if consent is not None:
+        keep_decision(session, patient_id=row.id, decision=consent, by=by, now=now)
     return row
 
 
@@ -142,6 +151,22 @@ def withdraw(session: Session, *, patient_id: int, withdrawn_on: date, today: da
     session.add(enrolment)
     session.flush()
     _record(session, "patient_withdrew", patient_id, by, now, withdrawn_on=withdrawn_on)
+
+
+def leave_study(
+    session: Session, *, patient_id: int, delete_answers: bool, today: date, by: Actor, now: datetime
+) -> None:
+    """Let a patient leave at once, and remove every answer given so far when the patient wants that."""
+    lock_follow_ups(session, patient_id=patient_id)
+    enrolment = session.get_one(Enrolment, patient_id, populate_existing=True)
+    if enrolment.withdrawn_on is None:
+        withdraw(session, patient_id=patient_id, withdrawn_on=today, today=today, by=by, now=now)
+    if delete_answers and enrolment.answers_deleted_at is None:
+        n_answers = remove_answers(session, patient_id=patient_id)
+        enrolment.answers_deleted_at = now
+        session.add(enrolment)
+        session.flush()
+        _record(session, "answers_deleted", patient_id, by, now, n_answers=n_answers)
 
 
 def record_death(session: Session, *, patient_id: int, died_on: date, today: date, by: Actor, now: datetime) -> None:

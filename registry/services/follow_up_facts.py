@@ -21,7 +21,7 @@ def facts_of(
             and answered.submitted_at is not None
             and (answered.first_on is None or answered.first_on >= opens_on)
         ),
-        declined_on=follow_up.declined_on,
+        declined_on=min(filter(None, (follow_up.declined_on, enrolment.refused_on)), default=None),
         withdrawn_on=enrolment.withdrawn_on,
         died_on=patient.died_on,
     )

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from registry.domain.ladder import Rung, SkipReason, rungs
 from registry.domain.schedule import planned_windows
 from registry.domain.study import Study, Timepoint, VisitWindow
-from registry.storage.models import Enrolment, FollowUp, Operation, Reminder, ReminderState
+from registry.storage.models import Enrolment, FollowUp, Operation, Reminder, ReminderKind, ReminderState
 
 # Nothing of these has reached the patient: they move with the plan.
 _UNTOUCHED = (ReminderState.PLANNED, ReminderState.SKIPPED, ReminderState.DEFERRED)
@@ -126,7 +126,8 @@ def _skip(session: Session, row: Reminder, reason: SkipReason = SkipReason.NOT_P
 
 def _reminders_of(session: Session, follow_up: FollowUp) -> Iterable[Reminder]:
     """The mails of a follow-up, held: a dispatcher that claims one meanwhile waits, or is seen to have done so."""
-    rows = select(Reminder).where(Reminder.follow_up_id == follow_up.id).order_by(col(Reminder.rung))
+    of_ladder = (Reminder.follow_up_id == follow_up.id, Reminder.kind == ReminderKind.LADDER)
+    rows = select(Reminder).where(*of_ladder).order_by(col(Reminder.rung))
     return session.exec(rows.with_for_update().execution_options(populate_existing=True)).all()
 
 

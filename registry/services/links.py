@@ -1,7 +1,7 @@
 """Links in mails: the same link in every reminder, though only the hash of its token is stored."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, and_, select, update
 from sqlmodel import Session
@@ -22,6 +22,7 @@ class IssuedLink:
     """A link with its token, as it is written into a mail."""
 
     id: int
+    public_id: str
     token: str
 
 
@@ -37,8 +38,21 @@ class Issuing:
 
 def form_link(issuing: Issuing, *, patient_id: int, follow_up_id: int) -> IssuedLink:
     """The link to the form of a follow-up: the one that was issued before, or a new one."""
-    standing = _standing(issuing, _access_link.follow_up_id == follow_up_id)
+    of_form = and_(_access_link.follow_up_id == follow_up_id, _access_link.purpose == LinkPurpose.FORM)
+    standing = _standing(issuing, and_(of_form, _access_link.late_until.is_(None)))
     return standing or _issue(issuing, LinkPurpose.FORM, patient_id, follow_up_id)
+
+
+def late_link(issuing: Issuing, *, patient_id: int, follow_up_id: int, late_until: date) -> IssuedLink:
+    """The link to a form whose window has closed, good until a later day."""
+    of_form = and_(_access_link.follow_up_id == follow_up_id, _access_link.purpose == LinkPurpose.FORM)
+    standing = _standing(issuing, and_(of_form, _access_link.late_until == late_until))
+    return standing or _issue(issuing, LinkPurpose.FORM, patient_id, follow_up_id, late_until=late_until)
+
+
+def tablet_link(issuing: Issuing, *, patient_id: int, follow_up_id: int) -> IssuedLink:
+    """A link of its own for one sitting at the hospital's tablet; its token is never shown."""
+    return _issue(issuing, LinkPurpose.TABLET, patient_id, follow_up_id)
 
 
 def preferences_link(issuing: Issuing, *, patient_id: int) -> IssuedLink:
@@ -79,11 +93,18 @@ def _standing(issuing: Issuing, condition: ColumnElement[bool]) -> IssuedLink | 
     for row in rows:
         key = issuing.keys.derive(row.purpose, row.key_id)
         if key is not None:
-            return IssuedLink(row.id, link_token(key, row.public_id))
+            return IssuedLink(row.id, row.public_id, link_token(key, row.public_id))
     return None
 
 
-def _issue(issuing: Issuing, purpose: LinkPurpose, patient_id: int, follow_up_id: int | None) -> IssuedLink:
+def _issue(
+    issuing: Issuing,
+    purpose: LinkPurpose,
+    patient_id: int,
+    follow_up_id: int | None,
+    *,
+    late_until: date | None = None,
+) -> IssuedLink:
     public_id = random_id()
     token = link_token(issuing.keys.derive_current(purpose), public_id)
     link = AccessLink(
@@ -94,6 +115,7 @@ def _issue(issuing: Issuing, purpose: LinkPurpose, patient_id: int, follow_up_id
         key_id=issuing.keys.current_id,
         token_hash=token_hash(token),
         issued_at=issuing.now,
+        late_until=late_until,
     )
     issuing.session.add(link)
     issuing.session.flush()
@@ -105,4 +127,4 @@ def _issue(issuing: Issuing, purpose: LinkPurpose, patient_id: int, follow_up_id
         by=issuing.by,
         now=issuing.now,
     )
-    return IssuedLink(link.id, token)
+    return IssuedLink(link.id, public_id, token)

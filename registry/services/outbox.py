@@ -12,18 +12,19 @@ from sqlmodel import Session, select
 from registry.clock import Clock
 from registry.config import Settings, SiteSettings
 from registry.domain.actors import SCHEDULER
-from registry.domain.ladder import MailKind, SkipReason, mail_kind, reason_to_skip
+from registry.domain.ladder import SkipReason, reason_to_skip
 from registry.domain.schedule import status_of
 from registry.mail import messages
 from registry.mail.messages import UnsafeHeader
 from registry.mail.transport import OutcomeUnknown, Refused, Transport, TryLater
 from registry.security.keys import KeyRing
 from registry.security.tokens import random_id
-from registry.services import audit, links
+from registry.services import audit, letters, links
 from registry.services.follow_up_facts import facts_of
+from registry.services.fresh_links import reason_to_refuse
 from registry.storage import outbox
 from registry.storage.database import Database
-from registry.storage.models import ReminderState, Site
+from registry.storage.models import ReminderKind, ReminderState, Site
 from registry.storage.outbox import Claim, DueMail
 
 logger = logging.getLogger(__name__)
@@ -158,6 +159,8 @@ def _record(session: Session, reminder_id: int, outcome: str, now: datetime) -> 
 
 
 def _reason_to_skip(mail: DueMail, today: date) -> SkipReason | None:
+    if mail.reminder.kind == ReminderKind.FRESH_LINK:
+        return reason_to_refuse(mail.patient, mail.enrolment, mail.contact, mail.follow_up, today=today)
     facts = facts_of(mail.follow_up, mail.operation, mail.patient, mail.enrolment, mail.answered)
     reason = reason_to_skip(
         status_of(facts, today=today),
@@ -166,6 +169,7 @@ def _reason_to_skip(mail: DueMail, today: date) -> SkipReason | None:
         has_address=bool(mail.contact.email),
         are_emails_stopped=mail.contact.emails_stopped_at is not None,
         today=today,
+        wants_call=mail.wants_call,
     )
     return reason or (SkipReason.OVERTAKEN if mail.ladder.is_overtaken else None)
 
@@ -197,8 +201,7 @@ def _prepare(
     reminder = mail.reminder
     message_id = reminder.message_id or _message_id(dispatch.settings.mail.sender)
     issuing = links.Issuing(session, dispatch.keys, SCHEDULER, now)
-    form = links.form_link(issuing, patient_id=reminder.patient_id, follow_up_id=reminder.follow_up_id)
-    stop = links.preferences_link(issuing, patient_id=reminder.patient_id)
+    form, stop = letters.links_for(issuing, mail)
     is_held = outbox.mark(
         session,
         claim,
@@ -209,31 +212,9 @@ def _prepare(
         first_tried_at=attempt.first_tried_at,
         next_attempt_at=now + LEASE,
     )
-    letter = _letter(mail, site, dispatch.settings, form.token, stop.token)
+    letter = letters.letter_for(mail, site, dispatch.settings, form, stop)
     message = messages.follow_up_reminder(letter, settings=dispatch.settings.mail, message_id=message_id, now=now)
     return message if is_held else None
-
-
-def _letter(mail: DueMail, site: SiteSettings, settings: Settings, form_token: str, stop_token: str) -> messages.Letter:
-    patient, contact, first = mail.patient, mail.contact, mail.ladder.first_sent_at
-    return messages.Letter(
-        kind=_kind(mail),
-        addressee=messages.Addressee(
-            contact.email or "", contact.family_name, contact.given_name, patient.sex, patient.language
-        ),
-        site=site,
-        form_url=f"{settings.base_url}/s/{form_token}",
-        stop_url=f"{settings.base_url}/m/{stop_token}",
-        closes_on=mail.follow_up.closes_on,
-        n_items=len(settings.protocol.items),
-        first_written_on=first.astimezone(site.zone).date() if first else None,
-        is_demo=settings.demo.enabled,
-    )
-
-
-def _kind(mail: DueMail) -> MailKind:
-    ladder = mail.ladder
-    return mail_kind(is_first=ladder.first_sent_at is None, is_last=mail.reminder.rung == ladder.last_rung)
 
 
 def _hand_over(

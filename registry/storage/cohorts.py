@@ -15,6 +15,7 @@ from registry.storage.models.base import table_of
 _answer = table_of(Answer).c
 _assessment = table_of(Assessment).c
 _classification = table_of(Classification).c
+_follow_up = table_of(FollowUp).c
 _operation = table_of(Operation).c
 _patient = table_of(Patient).c
 
@@ -88,6 +89,19 @@ def timepoint_counts(session: Session, query: CohortQuery, *, timepoints: Sequen
             TimepointCount(row.group, timepoint, row.before, row.score, row.n) for row in session.execute(statement)
         ]
     return found
+
+
+def count_unreviewed(session: Session, query: CohortQuery, *, timepoint: str) -> int:
+    """How many forms of the cohort, before or at a timepoint, may come from a program and wait to be looked at."""
+    operation = _index_operations(query)
+    statement = (
+        select(func.count())
+        .select_from(operation)
+        .join(FollowUp, and_(_follow_up.operation_id == operation.c.id, _follow_up.timepoint.in_((BEFORE, timepoint))))
+        .join(Assessment, _assessment.follow_up_id == _follow_up.id)
+        .where(_assessment.suspicion.is_not(None), _assessment.confirmed_at.is_(None))
+    )
+    return int(session.execute(statement).scalar_one())
 
 
 def _index_operations(query: CohortQuery) -> CTE:

@@ -13,7 +13,10 @@ from sqlmodel import Session
 
 from registry.domain.errors import RegistryError
 
-__all__ = ["Database", "DatabaseUnusable", "Session"]
+__all__ = ["Database", "DatabaseUnusable", "Rows", "Session"]
+
+# What runs a statement. A connection alone costs a patient less waiting; objects need a session.
+Rows = Session | Connection
 
 # WAL lets readers read while one writes; FULL makes a commit survive a power cut; the rest is law and hygiene.
 _SQLITE_RULES = {
@@ -40,7 +43,8 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url)
-        self._reading_engine = self.engine.execution_options(registry_reading=True)
+        self._reading_engine = _sqlite_reading(self.engine, "BEGIN") if self.is_sqlite else self.engine
+        self._looking_engine = _sqlite_reading(self.engine, None) if self.is_sqlite else _autocommitting(self.engine)
         # SQLite has one writer: waiting here is fair and cheap, waiting for its busy handler is neither.
         self._write_lock: Any = Lock() if self.is_sqlite else nullcontext()
 
@@ -56,6 +60,18 @@ class Database:
         with Session(self._reading_engine, autoflush=False) as session:
             yield session
 
+    @contextmanager
+    def row_transaction(self) -> Iterator[Connection]:
+        """A transaction for statements alone, without a session's objects: what patients wait for."""
+        with self._write_lock, self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A connection that only looks, for a single statement, which needs no transaction around it."""
+        with self._looking_engine.connect() as connection:
+            yield connection
+
     def answers(self) -> bool:
         """Whether the database can be read at this moment."""
         try:
@@ -68,6 +84,8 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        self._reading_engine.dispose()
+        self._looking_engine.dispose()
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -77,8 +95,30 @@ def _sqlite_engine(url: str) -> Engine:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, pool_size=20, hide_parameters=True)
     event.listen(engine, "connect", _apply_sqlite_rules)
-    event.listen(engine, "begin", _begin_sqlite)
+    # Takes the write lock at once: a read that turns into a write fails with "database is locked".
+    _begin_with(engine, "BEGIN IMMEDIATE")
     return engine
+
+
+def _sqlite_reading(engine: Engine, statement: str | None) -> Engine:
+    """The same connections, for those who take no lock."""
+    reading = create_engine(engine.url, pool=engine.pool, hide_parameters=True)
+    _begin_with(reading, statement)
+    return reading
+
+
+def _autocommitting(engine: Engine) -> Engine:
+    """The same connections without a transaction: a round trip before the statement and one after it less."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _begin_with(engine: Engine, statement: str | None) -> None:
+    def begin(connection: Any) -> None:
+        if statement is not None:
+            connection.driver_connection.execute(statement)
+
+    # Not by an event on the engine, which would cost at every statement.
+    engine.dialect.do_begin = begin  # type: ignore[assignment, method-assign]
 
 
 def _apply_sqlite_rules(connection: Any, _record: object) -> None:
@@ -91,12 +131,6 @@ def _apply_sqlite_rules(connection: Any, _record: object) -> None:
         if found != value:
             raise DatabaseUnusable(f"SQLite does not keep {rule} = {value} (it says {found}); use a local disk")
     cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("registry_reading", False)
-    # Takes the write lock at once: a read that turns into a write fails with "database is locked".
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _postgresql_engine(url: str) -> Engine:

@@ -5,20 +5,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlmodel import Session
 
+from registry.domain.errors import Unknown
 from registry.storage.follow_ups import Answered, answered_columns
 from registry.storage.models import (
     AccessLink,
     Answer,
     Assessment,
+    BodyMarking,
     Classification,
+    Consent,
     Contact,
     Enrolment,
     FollowUp,
     Operation,
     Patient,
+    PhoneRequest,
     Site,
 )
 from registry.storage.models.base import table_of
@@ -26,12 +30,15 @@ from registry.storage.models.base import table_of
 _access_link = table_of(AccessLink).c
 _answer = table_of(Answer).c
 _assessment = table_of(Assessment).c
+_body_marking = table_of(BodyMarking).c
 _classification = table_of(Classification).c
+_consent = table_of(Consent).c
 _contact = table_of(Contact).c
 _enrolment = table_of(Enrolment).c
 _follow_up = table_of(FollowUp).c
 _operation = table_of(Operation).c
 _patient = table_of(Patient).c
+_phone_request = table_of(PhoneRequest).c
 _site = table_of(Site).c
 
 PAGE_SIZE = 50
@@ -110,6 +117,40 @@ def answers_of_patient(session: Session, *, patient_id: int) -> Mapping[int, Map
     return found
 
 
+@dataclass(frozen=True)
+class PatientRecords:
+    """What a patient's page tells besides the answers: forms, regions, decisions and requests, oldest first."""
+
+    assessments: Mapping[int, Assessment]
+    regions: Mapping[int, Sequence[str]]
+    consents: Sequence[Consent]
+    phone_requests: Sequence[PhoneRequest]
+
+
+def records_of_patient(session: Session, *, patient_id: int) -> PatientRecords:
+    """Everything that is kept of one patient's forms but the answers; four queries by index."""
+    assessments = session.execute(select(Assessment).where(_assessment.patient_id == patient_id)).scalars()
+    markings = session.execute(
+        select(BodyMarking)
+        .join(Assessment, _assessment.id == _body_marking.assessment_id)
+        .where(_assessment.patient_id == patient_id, _body_marking.superseded_at.is_(None))
+    ).scalars()
+    consents = session.execute(
+        select(Consent).where(_consent.patient_id == patient_id).order_by(_consent.recorded_at, _consent.id)
+    ).scalars()
+    requests = session.execute(
+        select(PhoneRequest)
+        .where(_phone_request.patient_id == patient_id)
+        .order_by(_phone_request.requested_at, _phone_request.id)
+    ).scalars()
+    return PatientRecords(
+        assessments={found.id: found for found in assessments},
+        regions={found.assessment_id: found.regions for found in markings},
+        consents=list(consents),
+        phone_requests=list(requests),
+    )
+
+
 def _listed(site_id: int, study_id: str) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [_patient.site_id == site_id]
     if study_id:
@@ -169,17 +210,45 @@ class LinkedPatient:
     patient_id: int
     language: str
     site_code: str
+    has_left: bool
+    are_answers_deleted: bool
+    are_emails_stopped: bool
 
 
 def patient_behind_link(session: Session, *, public_id: str) -> LinkedPatient:
-    """The patient whom a link was sent to."""
+    """The patient whom a link was sent to, unless it was revoked meanwhile."""
     row = session.execute(
-        select(_access_link.public_id, _access_link.patient_id, _patient.language, _site.code)
+        select(
+            _access_link.public_id,
+            _access_link.patient_id,
+            _patient.language,
+            _site.code,
+            _enrolment.withdrawn_on.is_not(None),
+            _enrolment.answers_deleted_at.is_not(None),
+            _contact.emails_stopped_at.is_not(None),
+        )
         .join(Patient, _patient.id == _access_link.patient_id)
         .join(Site, _site.id == _patient.site_id)
-        .where(_access_link.public_id == public_id)
-    ).one()
+        .join(Enrolment, _enrolment.patient_id == _patient.id)
+        .join(Contact, _contact.patient_id == _patient.id)
+        .where(_access_link.public_id == public_id, _access_link.revoked_at.is_(None), _patient.died_on.is_(None))
+    ).first()
+    if row is None:
+        raise Unknown("no such link")
     return LinkedPatient(*row)
+
+
+def shares_address(session: Session, *, public_id: str) -> bool:
+    """Whether somebody else is written to at the same address as the patient behind a link; two look-ups by index."""
+    own, other = table_of(Contact).alias("own").c, table_of(Contact).alias("other").c
+    statement = (
+        select(other.patient_id)
+        .join_from(table_of(AccessLink), own.email.table, own.patient_id == _access_link.patient_id)
+        .join(other.email.table, and_(other.email == own.email, other.patient_id != own.patient_id))
+        .where(_access_link.public_id == public_id, own.email != "")
+        .limit(1)
+    )
+    return session.execute(statement).first() is not None
 
 
 def has_patients(session: Session) -> bool:
@@ -190,3 +259,21 @@ def has_patients(session: Session) -> bool:
 def site_codes(session: Session) -> list[str]:
     """The code of every site that has a row."""
     return list(session.execute(select(_site.code).order_by(_site.code)).scalars())
+
+
+@dataclass(frozen=True)
+class PaperLabel:
+    """What stands on a paper form so that it finds its way back."""
+
+    study_id: str
+    timepoint: str
+
+
+def paper_label(session: Session, *, follow_up_id: int) -> PaperLabel:
+    """The study ID and the timepoint of a follow-up."""
+    row = session.execute(
+        select(_patient.study_id, _follow_up.timepoint)
+        .join(Patient, _patient.id == _follow_up.patient_id)
+        .where(_follow_up.id == follow_up_id)
+    ).one()
+    return PaperLabel(*row)

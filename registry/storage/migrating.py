@@ -5,7 +5,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from registry.config import MIGRATIONS
+from registry.places import MIGRATIONS
 from registry.storage.database import Database
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Label, and_, func, literal, or_, select, update
 from sqlmodel import Session
 
 from registry.storage.follow_ups import Answered, answered_columns
@@ -15,7 +15,9 @@ from registry.storage.models import (
     FollowUp,
     Operation,
     Patient,
+    PhoneRequest,
     Reminder,
+    ReminderKind,
     ReminderState,
 )
 from registry.storage.models.base import table_of
@@ -26,6 +28,7 @@ _enrolment = table_of(Enrolment).c
 _follow_up = table_of(FollowUp).c
 _operation = table_of(Operation).c
 _patient = table_of(Patient).c
+_phone_request = table_of(PhoneRequest).c
 _reminder = table_of(Reminder).c
 
 
@@ -125,13 +128,15 @@ class DueMail:
     contact: Contact
     enrolment: Enrolment
     answered: Answered | None
+    wants_call: bool
+    """Whether the patient has asked to be phoned instead, and nobody has called yet."""
     ladder: LadderFacts
 
 
 def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
     """The facts of a claimed mail, read at the moment of sending; None when the claim was lost."""
     found = session.execute(
-        select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, *answered_columns())
+        select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, _wants_call(), *answered_columns())
         .join(FollowUp, _follow_up.id == _reminder.follow_up_id)
         .join(Operation, _operation.id == _follow_up.operation_id)
         .join(Patient, _patient.id == _reminder.patient_id)
@@ -142,7 +147,7 @@ def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
     ).first()
     if found is None:
         return None
-    reminder, follow_up, operation, patient, contact, enrolment, *answered = found
+    reminder, follow_up, operation, patient, contact, enrolment, wants_call, *answered = found
     return DueMail(
         reminder,
         follow_up,
@@ -151,8 +156,14 @@ def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
         contact,
         enrolment,
         answered=Answered(*answered) if answered[0] is not None else None,
+        wants_call=wants_call,
         ladder=_ladder_facts(session, reminder, follow_up, today=today),
     )
+
+
+def _wants_call() -> Label[bool]:
+    of_form = (_phone_request.follow_up_id == _follow_up.id, _phone_request.closed_at.is_(None))
+    return select(_phone_request.id).where(*of_form).correlate(table_of(FollowUp)).exists().label("wants_call")
 
 
 def _ladder_facts(session: Session, reminder: Reminder, follow_up: FollowUp, *, today: date) -> LadderFacts:
@@ -165,7 +176,7 @@ def _ladder_facts(session: Session, reminder: Reminder, follow_up: FollowUp, *, 
             func.min(_reminder.sent_at).filter(is_of_window).label("first_sent_at"),
             func.max(_reminder.rung).filter(is_kept).label("last_rung"),
             func.count().filter(later).label("n_later"),
-        ).where(_reminder.follow_up_id == follow_up.id)
+        ).where(_reminder.follow_up_id == follow_up.id, _reminder.kind == ReminderKind.LADDER)
     ).one()
     return LadderFacts(row.n_later > 0, row.first_sent_at, row.last_rung)
 

@@ -4,17 +4,19 @@ from typing import Any
 
 from flask import Flask, redirect, request, url_for
 from flask_wtf import CSRFProtect
+from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response
 
 from registry.clock import Clock, clock_of
-from registry.config import TEMPLATES, Settings
+from registry.config import Settings
+from registry.places import TEMPLATES
 from registry.security.keys import load_keys
 from registry.storage.database import Database
 from registry.web import demo, rendering
 from registry.web.errors import register_errors
-from registry.web.patient import form, preferences
+from registry.web.patient import consent, form, preferences, regions, routes, sending
 from registry.web.security import protect
-from registry.web.staff import accounts, patients, reports
+from registry.web.staff import accounts, answers, calls, patients, reports, review, tablet
 from registry.web.state import State, attach, state
 
 
@@ -24,6 +26,13 @@ class _Registry(Flask):
     def log_exception(self, exc_info: Any) -> None:
         """Log what went wrong, without the address."""
         self.logger.error("Unexpected error in %s", request.endpoint, exc_info=exc_info)
+
+
+class _RowNumber(IntegerConverter):
+    """The number of a row in an address: no larger than any database counts."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"max": 2**31 - 1, **options})
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
@@ -36,16 +45,19 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
         # The pages send no referrer, so there is none to compare; the token itself is compared.
         WTF_CSRF_SSL_STRICT=False,
     )
+    app.url_map.converters["row"] = _RowNumber
     attach(app, State(settings, Database(settings.database.url), keys, clock or clock_of(settings)))
     protect(app, settings)
     rendering.prepare(app)
     register_errors(app)
     csrf = CSRFProtect(app)
-    for blueprint in (form.blueprint, preferences.blueprint):
+    for blueprint in (module.blueprint for module in (form, consent, regions, sending, routes, preferences)):
         # Patients have no session: the signed field of each form takes the place of the session's token.
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
-    for blueprint in (accounts.blueprint, patients.blueprint, reports.blueprint, demo.blueprint):
+    for blueprint in (
+        module.blueprint for module in (accounts, patients, answers, tablet, calls, review, reports, demo)
+    ):
         app.register_blueprint(blueprint)
     app.add_url_rule("/", view_func=home)
     app.add_url_rule("/healthz", view_func=healthz)

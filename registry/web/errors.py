@@ -1,10 +1,11 @@
 """Which error of the field becomes which page: decided here and nowhere else."""
 
-from flask import Flask, g, render_template, request
+from flask import Flask, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
+from werkzeug.wrappers import Response
 
 from registry.config import SiteSettings
-from registry.domain.errors import FormNotOpenYet, InvalidInput, LinkClosed, Unknown
+from registry.domain.errors import BirthYearMissing, ConsentMissing, FormNotOpenYet, InvalidInput, LinkClosed, Unknown
 from registry.languages import LANGUAGES, SOURCE_LANGUAGE
 from registry.web.patient.context import page
 from registry.web.state import state
@@ -14,6 +15,8 @@ def register_errors(app: Flask) -> None:
     """Turn errors into pages: plain words, the right status, a telephone number."""
     app.register_error_handler(Unknown, _not_found)
     app.register_error_handler(LinkClosed, _closed)
+    app.register_error_handler(ConsentMissing, _ask_consent)
+    app.register_error_handler(BirthYearMissing, _ask_birth_year)
     app.before_request(_refuse_hidden_characters)
     app.register_error_handler(FormNotOpenYet, _not_open_yet)
     app.register_error_handler(InvalidInput, _invalid)
@@ -32,7 +35,20 @@ def _refuse_hidden_characters() -> None:
 
 
 def _closed(error: LinkClosed) -> tuple[str, int]:
-    return page("patient/closed.html", g.get("site") or _a_site(), closed_on=error.closed_on), 410
+    renew_url = url_for("routes.renew", public_id=g.public_id) if g.get("has_other_routes") else None
+    # A form that has closed is answered on paper or by telephone only when staff say so.
+    g.has_other_routes = False
+    site = g.get("site") or _a_site()
+    values = {"closed_on": error.closed_on, "renew_url": renew_url, "is_begun": g.get("is_begun", False)}
+    return page("patient/closed.html", site, **values), 410
+
+
+def _ask_consent(_: Exception) -> Response:
+    return redirect(url_for("consent.ask", public_id=g.public_id), code=303)
+
+
+def _ask_birth_year(_: Exception) -> Response:
+    return redirect(url_for("form.start", public_id=g.public_id), code=303)
 
 
 def _not_open_yet(error: FormNotOpenYet) -> tuple[str, int]:
@@ -53,7 +69,7 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
         return error
     if error.code == 404:
         return _not_found(error)
-    if request.blueprint in _PATIENT_PAGES:
+    if request.path.startswith(_PATIENT_PATHS):
         _guess_language()
         return page("patient/problem.html", g.get("site") or _a_site()), error.code
     title = "Something went wrong" if isinstance(error, InternalServerError) else error.name
@@ -61,7 +77,8 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
     return render_template("errors/plain.html", title=title, reasons=reasons), error.code
 
 
-_PATIENT_PAGES = ("form", "preferences")
+# By the address and not by the page: a method that an address does not take has no page.
+_PATIENT_PATHS = ("/s/", "/form/", "/m/", "/preferences/")
 _PLAIN = {
     400: "The request could not be understood. Go back, reload the page and try again.",
     403: "You may not see this page.",

@@ -9,13 +9,13 @@ from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 from flask_wtf import FlaskForm
-from wtforms import Field, PasswordField, SelectField, StringField, ValidationError
+from wtforms import BooleanField, Field, PasswordField, SelectField, StringField, ValidationError
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from registry.domain.quality import is_study_id
 from registry.domain.study import Grouping
-from registry.domain.vocabularies import PROCEDURES, UNKNOWN_GROUP, Evidence, OperationState, Sex
+from registry.domain.vocabularies import PROCEDURES, UNKNOWN_GROUP, ConsentRoute, Evidence, OperationState, Sex
 
 # Japanese carriers once gave out addresses with dots that today's rules refuse, and they still receive mail.
 _CARRIER_ADDRESS = re.compile(r"[A-Za-z0-9._+/?-]+@(docomo|ezweb|disney)\.ne\.jp|[A-Za-z0-9._+/?-]+@au\.com")
@@ -60,10 +60,12 @@ class StaffForm(FlaskForm):  # type: ignore[misc]
     """A form whose refusals by a use case appear at the fields they are about."""
 
     def refuse(self, problems: Mapping[str, str]) -> None:
-        """Show each problem at its field."""
+        """Show each problem at its field, or above the form when it is about none of them."""
         for name, reason in problems.items():
-            field = self[name]
-            field.errors = [*field.errors, reason]
+            if name in self:
+                self[name].errors = [*self[name].errors, reason]
+            else:
+                self.form_errors.append(reason)
 
 
 def choices(kind: type[StrEnum], words: Mapping[Any, str]) -> list[SelectChoice]:
@@ -87,6 +89,7 @@ EVIDENCE_WORDS = {
     Evidence.RECORDS: "Medical records",
     Evidence.NOT_STATED: "Not stated",
 }
+CONSENT_WORDS = {ConsentRoute.FORM: "Ask in the form", ConsentRoute.HOSPITAL: "Given at the hospital"}
 LANGUAGES_OFFERED = [SelectChoice("ja", "日本語"), SelectChoice("en", "English")]
 
 
@@ -162,6 +165,9 @@ class EnrolmentForm(ContactForm):
         "Sex", choices=[SelectChoice("", "Choose"), *choices(Sex, SEX_WORDS)], validators=[_required("Choose the sex")]
     )
     site = SelectField("Site", choices=[])
+    consent = SelectField(
+        "Consent", choices=choices(ConsentRoute, CONSENT_WORDS), validators=[_required("Choose where consent is given")]
+    )
 
 
 class OperationForm(StaffForm):
@@ -197,13 +203,10 @@ class WithdrawalForm(StaffForm):
     """When a patient left."""
 
     withdrawn_on = DayField("Withdrawn on", [_required("Enter the day")])
+    delete_answers = BooleanField("The patient wants the answers given so far deleted; they cannot be brought back")
 
 
 class DeathForm(StaffForm):
     """When a patient died."""
 
     died_on = DayField("Died on", [_required("Enter the day")])
-
-
-class ConfirmForm(StaffForm):
-    """A button and nothing else."""

@@ -1,7 +1,5 @@
 """How values are written on pages: dates and numbers as filters, strings in the page's language."""
 
-from collections.abc import Callable
-from datetime import date, datetime
 from typing import Any
 
 from flask import Flask, g
@@ -11,6 +9,7 @@ from registry import languages
 from registry.domain.vocabularies import PROCEDURES
 from registry.languages import SOURCE_LANGUAGE
 from registry.storage.models import Classification
+from registry.templating import filters
 from registry.web.state import state
 
 
@@ -27,33 +26,18 @@ def translated(text: str, **values: Any) -> str:
 
 
 def prepare(app: Flask) -> None:
-    """Give templates their filters; a missing name is an error, not an empty space."""
+    """Give the staff's templates, which are in one language, their filters; a missing name is an error."""
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
-        _=translated,
         is_demonstration=lambda: state().settings.demo.enabled,
         group_words=_group_words,
         procedure_words={code: words for code, (words, _) in PROCEDURES.items()},
     )
-    for name, written in _DATES.items():
-        app.jinja_env.filters[name] = _in_page_language(written)
+    app.jinja_env.filters.update(filters(SOURCE_LANGUAGE))
 
 
 def _group_words(classification: Classification) -> str:
     """A group as the protocol names it."""
     grouping = state().study.grouping(classification.grouping_code)
     return grouping.label(classification.group_code, SOURCE_LANGUAGE) if grouping else classification.group_code
-
-
-_DATES: dict[str, Callable[[Any, str], str]] = {
-    "long_day": languages.long_day,
-    "week_day": languages.week_day,
-    "short_day": languages.short_day,
-    "month": languages.month,
-    "moment": languages.moment,
-}
-
-
-def _in_page_language(written: Callable[[Any, str], str]) -> Callable[[date | datetime], str]:
-    return lambda value: written(value, page_language())

@@ -2,7 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from registry.config import Settings
 
@@ -17,16 +18,26 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+_HEADERS = (
+    ("Content-Security-Policy", _POLICY),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("Cache-Control", "no-store"),
+)
 # Patient forms and staff pages are small; anything larger is not a form of ours.
 MAX_REQUEST_BYTES = 64 * 1024
+
+
+class _StaffSessions(SecureCookieSessionInterface):
+    """Flask's sessions, at no cost to a page without one: a patient never has a session."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session of the cookie, if there is one."""
+        has_cookie = self.get_cookie_name(app) in request.cookies
+        return super().open_session(app, request) if has_cookie else self.session_class()
 
 
 def protect(app: Flask, settings: Settings) -> None:
@@ -42,12 +53,11 @@ def protect(app: Flask, settings: Settings) -> None:
         TRUSTED_HOSTS=[host, "127.0.0.1", "localhost"],
     )
 
+    app.session_interface = _StaffSessions()
+    headers = (*_HEADERS, ("Strict-Transport-Security", "max-age=31536000")) if is_https else _HEADERS
+
     @app.after_request
     def _headers(response: Response) -> Response:
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        if not response.headers.get("Cache-Control"):
-            response.headers["Cache-Control"] = "no-store"
-        if is_https:
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        present = {name.lower() for name, _ in response.headers}
+        response.headers.extend([(name, value) for name, value in headers if name.lower() not in present])
         return response

@@ -1,15 +1,15 @@
-"""The patient's real templates on a loopback port, with the context of the contract, and a record of what is posted."""
+"""The patient's real question page on a loopback port, with the context of the contract; it records what is posted."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask, Response, g, redirect, render_template, request
 from jinja2 import StrictUndefined
+from markupsafe import escape
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from registry import languages
@@ -22,7 +22,6 @@ POLICY = (
 )
 HOURS = {"en": "weekdays 9:00–16:00", "ja": "平日9時〜16時"}
 HOSPITALS = {"en": "Example Hospital", "ja": "○○病院"}
-SCORES = (0, 47, 100, None, 12, 88)
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -59,8 +58,8 @@ def _app(harness: Harness) -> Flask:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["_"] = _translated
-    for name in ("long_day", "week_day", "month", "moment"):
-        app.jinja_env.filters[name] = _in_page_language(getattr(languages, name))
+    app.jinja_env.globals["kept"] = lambda macro, *arguments: macro(*arguments)
+    app.jinja_env.filters["phrased"] = lambda text, phrases: languages.phrased(text, phrases, g.language)
     app.before_request(lambda: setattr(g, "language", request.args.get("language", harness.language)))
     app.after_request(_with_headers)
     app.context_processor(_shared_context)
@@ -75,10 +74,6 @@ def _app(harness: Harness) -> Flask:
 def _translated(message: str, **values: object) -> str:
     words = languages.translations(g.language).gettext(message)
     return words % values if values else words
-
-
-def _in_page_language(formatted: Any) -> Any:
-    return lambda value: formatted(value, g.language)
 
 
 def _with_headers(response: Response) -> Response:
@@ -98,6 +93,7 @@ def _shared_context() -> dict[str, object]:
         "form_key": "signed",
         "language_url": "/language",
         "form_url": "/f/start",
+        "routes": None,
     }
 
 
@@ -129,23 +125,5 @@ def _switch(harness: Harness) -> Any:
 
 
 def _page(page: str) -> str:
-    return render_template(f"patient/{page}.html", action=f"/f/{page}", back_url="/f/q", **_values_of_all_pages())
-
-
-def _values_of_all_pages() -> dict[str, object]:
-    return {
-        "n_questions": len(VAS6.items),
-        "closes_on": date(2026, 6, 12),
-        "closed_on": date(2026, 6, 12),
-        "is_resumed": "resumed" in request.args,
-        "is_sent": "sent" in request.args,
-        "rows": [
-            SimpleNamespace(wording=item.words[g.language], score=score, is_skipped=score is None, change_url="/f/q")
-            for item, score in zip(VAS6.items, SCORES, strict=True)
-        ],
-        "received_at": datetime(2026, 6, 5, 10, 30, tzinfo=UTC),
-        "reference": "K7M-2Q9",
-        "next_on": None if "last" in request.args else date(2026, 9, 1),
-        "months": 24,
-        "change_url": "/f/q",
-    }
+    """Where the question leads: the pages around it are tested in the registry itself."""
+    return f'<!doctype html><html lang="{g.language}"><title>{escape(page)}</title>'

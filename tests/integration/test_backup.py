@@ -176,7 +176,7 @@ def test_a_row_that_points_nowhere_is_recognised(registry: Database, tmp_path: P
         copy.execute("DELETE FROM assessment WHERE id = (SELECT min(id) FROM assessment)")
         copy.commit()
 
-    with pytest.raises(BackupFailed, match="answer points to a missing assessment"):
+    with pytest.raises(BackupFailed, match="points to a missing assessment"):
         check_copy(file)
 
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Barrier, Thread
@@ -116,7 +116,29 @@ def test_a_transaction_that_has_only_read_keeps_other_writers_out(rows: Database
             other.execute("BEGIN IMMEDIATE")
 
 
+@on_sqlite
+def test_rows_are_changed_under_the_write_lock_and_read_without_it(rows: Database) -> None:
+    with rows.row_transaction() as writer, rows.look() as reader:
+        writer.execute(update(Patient).values(study_id="changed"))
+
+        assert reader.execute(select(Patient.study_id)).scalar_one() != "changed"
+        other = sqlite3.connect(str(rows.url.database), timeout=0)
+        with closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+
+
 # Transactions
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_rows_are_kept_together_or_not_at_all(rows: Database, fails: bool) -> None:
+    with suppress(ZeroDivisionError), rows.row_transaction() as connection:
+        connection.execute(update(Patient).values(study_id="changed"))
+        if fails:
+            raise ZeroDivisionError
+
+    with rows.look() as connection:
+        assert (connection.execute(select(Patient.study_id)).scalar_one() == "changed") is not fails
 
 
 def test_a_transaction_that_fails_leaves_nothing(rows: Database) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from registry.config import Settings
 from registry.domain.actors import patient_link
 from registry.domain.errors import FormNotOpenYet, InvalidInput
-from registry.domain.vocabularies import OperationState, Region
+from registry.domain.vocabularies import OperationState, Region, Respondent
 from registry.mail.transport import FolderTransport
 from registry.security.keys import KeyRing
 from registry.services import assessment, enrolment
@@ -111,7 +111,8 @@ class Ward:
         if items != ITEMS:
             return
         with self.database.transaction() as session:
-            assessment.submit(session, form=assessment.lock_and_open_form(session, public_id=public_id), **told)
+            form = assessment.lock_and_open_form(session, public_id=public_id)
+            assessment.submit(session, form=form, respondent=Respondent.SELF, **told)
 
     def scores(self, day: date) -> list[tuple[int | None, int | None]]:
         with self.database.reading() as session:

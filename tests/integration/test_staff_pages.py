@@ -3,80 +3,23 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import pytest
-from flask.testing import FlaskClient
 from sqlalchemy import text
-from werkzeug.test import TestResponse
 
 from registry.config import Settings
-from registry.domain.vocabularies import StaffRole
-from registry.services.accounts import add_staff
 from registry.storage.database import Database
-from registry.storage.enrolments import site_id_of
 from registry.storage.models import Patient, Site
 from registry.web.app import create_app
-from tests.factories import BY, make_patient
-from tests.live import SetClock
-
-PASSWORD = "correct horse battery"
-ENROLMENT = {
-    "study_id": "K-001",
-    "family_name": "見本",
-    "birth_year": "1952",
-    "sex": "female",
-    "language": "ja",
-    "site": "DEMO",
-    "email": "hanako@example.org",
-}
-
-
-@dataclass
-class Desk:
-    """A member of staff at a browser."""
-
-    client: FlaskClient
-    clock: SetClock
-    database: Database
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def sign_in(self, password: str = PASSWORD, name: str = "alice", back: str = "") -> TestResponse:
-        """Sign in through the page."""
-        return self.send(f"/login{back}", sign_in_name=name, password=password)
-
-    def send(self, path: str, **fields: str) -> TestResponse:
-        """Send a form with the token of the page it stands on."""
-        page = self.client.get("/login").get_data(as_text=True)
-        token = re.search(r'name="csrf_token" value="([^"]+)"', page)
-        assert token is not None
-        return self.client.post(path, data={"csrf_token": token.group(1), **fields})
-
-    def enrol(self, **changes: str) -> str:
-        """Enrol a patient and give the address of the page."""
-        response = self.send("/patients/new", **(ENROLMENT | changes))
-        assert response.status_code == 303, response.get_data(as_text=True)
-        return response.headers["Location"]
+from tests.desk import ENROLMENT, PASSWORD, Desk, at_desk
+from tests.factories import make_patient
 
 
 @pytest.fixture
 def desk(database: Database, settings: Settings, now: datetime) -> Iterator[Desk]:
-    clock = SetClock(now)
-    app = create_app(settings, clock=clock)
-    with database.transaction() as session:
-        add_staff(
-            session,
-            site_id=site_id_of(session, code="DEMO") or 0,
-            sign_in_name="alice",
-            display_name="Dr Alice",
-            password=PASSWORD,
-            role=StaffRole.CLINICIAN,
-            by=BY,
-            now=now,
-        )
-    yield Desk(app.test_client(), clock, database)
-    app.extensions["registry"].database.dispose()
+    with at_desk(database, settings, now) as desk:
+        yield desk
 
 
 @pytest.fixture
@@ -88,10 +31,16 @@ def alice(desk: Desk) -> Desk:
 # Signing in
 
 PUBLIC = {
-    "static", "healthz", "accounts.sign_in_page", "accounts.begin",
-    "form.enter", "form.start", "form.begin", "form.question", "form.answer", "form.check", "form.send", "form.done",
-    "form.change_language", "preferences.show", "preferences.one_click_page", "preferences.stop",
-    "preferences.one_click", "demo.outbox", "demo.mail", "demo.mail_html", "home",
+    "static", "healthz", "home", "accounts.sign_in_page", "accounts.begin",
+    "demo.outbox", "demo.mail", "demo.mail_html",
+    "form.enter", "form.start", "form.begin", "form.begin_again", "form.question", "form.answer",
+    "form.change_language",
+    "consent.ask", "consent.answer", "consent.text", "consent.refused", "regions.ask", "regions.save",
+    "sending.check", "sending.send", "sending.done", "sending.calendar", "sending.finish", "sending.handed_back",
+    "routes.phone", "routes.ask_call", "routes.phone_asked", "routes.paper", "routes.renew", "routes.renewed",
+    "preferences.enter", "preferences.show", "preferences.choose", "preferences.confirm", "preferences.leave",
+    "preferences.result", "preferences.one_click_page", "preferences.one_click",
+    "preferences.change_language",
 }  # fmt: skip
 
 

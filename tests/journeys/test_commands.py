@@ -45,7 +45,7 @@ def test_imported_patients_are_reported_under_the_agreed_keys(environment: dict[
 
     report = json.loads(run([*COHORT, "--entry", "none", "--format", "json"], environment).stdout)
 
-    assert set(report) == {"item", "timepoint", "grouping", "entry", "groups", "between", "manifest"}
+    assert set(report) == {"item", "timepoint", "grouping", "entry", "groups", "between", "manifest", "n_unreviewed"}
     assert (report["item"], report["timepoint"], report["entry"]) == ("low_back", "M12", None)
     assert {name: (group["n"], group["n_enrolled"]) for name, group in report["groups"].items()} == {
         "without": (6, 7),

@@ -82,7 +82,7 @@ def test_a_score_goes_in_by_form_a_reminder_goes_out_and_the_report_counts_it(
     live.clock.instant = datetime(2027, 2, 2, 1, 0, tzinfo=UTC)
     assert live.send_reminders()["accepted"] == 1
     n_without_answer = _n_in_report(staff, live)
-    _answer(browser, _link(smtp), tapped_at=0.2)
+    _answer(browser, _link(smtp), tapped_at=0.2, is_first=False)
 
     assert (n_without_answer, _n_in_report(staff, live)) == (0, 1)
 
@@ -99,9 +99,14 @@ def test_the_form_is_answered_without_javascript_and_read_by_staff(
     page.goto(_link(smtp))
     page.get_by_role("button", name="English").click()
     page.get_by_role("button", name="Start").click()
+    page.get_by_label("I have read this and agree to take part").check()
+    page.get_by_role("button", name="Continue").click()
     for score in (0, 100, 47, 5, 63, 12):
         page.get_by_role("textbox").fill(str(score))
         page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Low back").check()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("I did").check()
     page.get_by_role("button", name="Send my answers").click()
     page.get_by_role("heading", name="We have received your answers").wait_for()
 
@@ -165,18 +170,23 @@ def _link(smtp: SmtpServer) -> str:
     return next(line for line in body.get_content().splitlines() if "/s/" in line)
 
 
-def _answer(browser: Browser, link: str, *, tapped_at: float) -> None:
+def _answer(browser: Browser, link: str, *, tapped_at: float, is_first: bool = True) -> None:
     """Answer every question by a tap on the line, on a phone in a browser of its own."""
     context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(link)
     page.get_by_role("button", name="回答をはじめる").click()
+    if is_first:
+        page.get_by_label("研究への参加に同意します").check()
+        page.get_by_role("button", name="次へ進む").click()
     for number in range(1, 7):
         page.wait_for_url(f"**/q/{number}")
         strip = page.locator(".vas-strip").bounding_box()
         assert strip is not None
         page.touchscreen.tap(strip["x"] + strip["width"] * tapped_at, strip["y"] + strip["height"] / 2)
         page.get_by_role("button", name="次へ進む").click()
+    page.get_by_role("button", name="次へ進む").click()
+    page.get_by_label("本人", exact=True).check()
     page.get_by_role("button", name="回答を送る").click()
     page.get_by_role("heading", name="ご回答ありがとうございました").wait_for()
     context.close()

@@ -136,6 +136,7 @@ VALUES = {
     "security.session_hours": ("1", 1),
     "demo.enabled": ("false", False),
     "demo.now": ("2026-11-20T09:00:00+09:00", datetime(2026, 11, 20, 0, 0, tzinfo=UTC)),
+    "study.body_regions": ("false", False),
     "study.instrument": ("vas6/1-week-worst/imaginable/v1", "vas6/1-week-worst/imaginable/v1"),
 }
 

@@ -1,12 +1,12 @@
 """The answers on a form: the planted low back scores, and the other items around them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from registry.domain.instruments import HIGHEST_SCORE, LOWEST_SCORE, Mode
 from registry.domain.study import BEFORE
-from registry.domain.vocabularies import LumbarDisease
+from registry.domain.vocabularies import BodyRegion, LumbarDisease
 from registry.services.demo.forms import Form
 from registry.services.demo.stories import YEAR, Story
 
@@ -109,3 +109,21 @@ def _share_of_change(days: int) -> float:
 
 def _on_the_line(score: float) -> int:
     return min(max(round(score), LOWEST_SCORE), HIGHEST_SCORE)
+
+
+_REGIONS_OF = {
+    LOW_BACK: (BodyRegion.LOW_BACK,),
+    "leg_pain": (BodyRegion.BUTTOCKS, BodyRegion.LEG_RIGHT),
+    "leg_numb": (BodyRegion.LEG_LEFT, BodyRegion.FOOT_LEFT),
+    "neck": (BodyRegion.HEAD_NECK, BodyRegion.SHOULDER_RIGHT),
+    "arm_pain": (BodyRegion.ARM_RIGHT,),
+    "arm_numb": (BodyRegion.HAND_RIGHT, BodyRegion.HAND_LEFT),
+}
+_WORTH_TICKING = 40
+
+
+def regions_of(answers: Sequence[SimulatedAnswer]) -> list[str]:
+    """The regions that go with the high scores of a form, in the order of the page."""
+    high = {answer.item for answer in answers if answer.score is not None and answer.score >= _WORTH_TICKING}
+    ticked = {region for item in high for region in _REGIONS_OF.get(item, ())}
+    return [region.value for region in BodyRegion if region in ticked]

@@ -16,7 +16,8 @@ from registry.domain.vocabularies import LUMBAR_DISEASE, OperationState, StaffRo
 from registry.services import accounts, audit
 from registry.services.demo.answers import LOW_BACK
 from registry.services.demo.cohort import stories
-from registry.services.demo.rows import Loading, Simulated, insert_histories, insert_patients, simulated
+from registry.services.demo.rows import insert_histories, insert_patients
+from registry.services.demo.simulation import Loading, Simulated, simulated
 from registry.services.demo.stories import YEAR
 from registry.services.sites import ensure_sites
 from registry.storage.enrolments import site_id_of

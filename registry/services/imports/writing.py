@@ -27,6 +27,7 @@ from registry.storage.models import (
     Operation,
     Patient,
     Reminder,
+    ReminderKind,
     ReminderState,
 )
 
@@ -172,6 +173,7 @@ def _reminders(writing: Writing, one: Addition, timepoint: Timepoint, follow_up_
             "patient_id": one.patient_id,
             "rung": rung.number,
             "due_on": rung.due_on,
+            "kind": ReminderKind.LADDER,
             "state": ReminderState.PLANNED,
             "fence": 0,
             "n_attempts": 0,

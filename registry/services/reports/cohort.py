@@ -26,7 +26,14 @@ from registry.statistics.results import (
 )
 from registry.statistics.score_table import ScoreTable
 from registry.statistics.summary import summary, trajectory_point
-from registry.storage.cohorts import CohortQuery, PairCount, TimepointCount, pair_counts, timepoint_counts
+from registry.storage.cohorts import (
+    CohortQuery,
+    PairCount,
+    TimepointCount,
+    count_unreviewed,
+    pair_counts,
+    timepoint_counts,
+)
 
 RESPONDER_PERCENTS = (30, 50)
 _LONGEST_WORD = 40
@@ -78,6 +85,8 @@ class CohortResult:
     ancova: AdjustedComparison | Absent
     welch_change: Comparison | Absent
     manifest: Manifest
+    n_unreviewed: int
+    """Forms that may come from a program and that nobody has looked at; they count until they are set aside."""
 
 
 def check_definition(study: Study, *, item: str, timepoint: str, grouping: str, entry: str) -> CohortDefinition:
@@ -134,6 +143,7 @@ def cohort_report(
             compared=(grouping.groups[0], grouping.groups[1]),
             is_demo=is_demo,
         ),
+        n_unreviewed=count_unreviewed(session, query, timepoint=definition.timepoint),
     )
 
 

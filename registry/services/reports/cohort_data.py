@@ -18,6 +18,7 @@ def as_data(result: CohortResult) -> Data:
         "entry": definition.entry,
         "groups": {group.group: _group(group) for group in result.groups},
         "between": _present(ancova=_ancova(result), welch_change=_comparison(result.welch_change)),
+        "n_unreviewed": result.n_unreviewed,
         "manifest": _manifest(result.manifest),
     }
 

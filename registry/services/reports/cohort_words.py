@@ -161,11 +161,19 @@ def _difference(found: Comparison | Absent) -> tuple[str, str]:
 
 
 def _warnings(result: CohortResult, labels: Sequence[str]) -> list[str]:
-    return [
+    small = [
         f"{label}: only {group.n_both} patients have both scores; read the interval, not the P value."
         for group, label in zip(result.groups, labels, strict=True)
         if group.group in result.manifest.compared and 0 < group.n_both < SMALL_GROUP
     ]
+    return small + _unreviewed(result.n_unreviewed)
+
+
+def _unreviewed(n_forms: int) -> list[str]:
+    if n_forms == 0:
+        return []
+    forms = "1 form" if n_forms == 1 else f"{n_forms} forms"
+    return [f"{forms} of these patients may have been filled in by a program; nobody has looked at the answers yet."]
 
 
 def _footer(result: CohortResult) -> list[tuple[str, str]]:

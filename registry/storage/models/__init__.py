@@ -2,24 +2,34 @@
 
 from registry.storage.models.accounts import Staff, StaffSession
 from registry.storage.models.audit import AuditEvent
-from registry.storage.models.correspondence import AccessLink, LinkPurpose, Reminder, ReminderState
-from registry.storage.models.follow_up import Answer, Assessment, FollowUp
+from registry.storage.models.correspondence import (
+    AccessLink,
+    LinkPurpose,
+    Reminder,
+    ReminderKind,
+    ReminderState,
+)
+from registry.storage.models.follow_up import Answer, Assessment, BodyMarking, FollowUp, PhoneRequest
 from registry.storage.models.operations import Classification, Operation
-from registry.storage.models.people import Contact, Enrolment, Patient, Site
+from registry.storage.models.people import Consent, Contact, Enrolment, Patient, Site
 
 __all__ = [
     "AccessLink",
     "Answer",
     "Assessment",
     "AuditEvent",
+    "BodyMarking",
     "Classification",
+    "Consent",
     "Contact",
     "Enrolment",
     "FollowUp",
     "LinkPurpose",
     "Operation",
     "Patient",
+    "PhoneRequest",
     "Reminder",
+    "ReminderKind",
     "ReminderState",
     "Site",
     "Staff",

@@ -14,7 +14,15 @@ class LinkPurpose(StrEnum):
     """What a link opens."""
 
     FORM = "form"
+    TABLET = "tablet"
     PREFERENCES = "preferences"
+
+
+class ReminderKind(StrEnum):
+    """Whether a mail belongs to the ladder, or was asked for on the page of a closed link."""
+
+    LADDER = "ladder"
+    FRESH_LINK = "fresh_link"
 
 
 class ReminderState(StrEnum):
@@ -36,7 +44,7 @@ class AccessLink(SQLModel, table=True):
 
     __tablename__ = "access_link"
     __table_args__ = (
-        CheckConstraint("(purpose = 'form') = (follow_up_id IS NOT NULL)", name="form_has_its_follow_up"),
+        CheckConstraint("(purpose <> 'preferences') = (follow_up_id IS NOT NULL)", name="form_has_its_follow_up"),
         Index("ix__access_link__patient_id_purpose", "patient_id", "purpose"),
         Index("ix__access_link__follow_up_id", "follow_up_id"),
     )
@@ -52,6 +60,8 @@ class AccessLink(SQLModel, table=True):
     token_hash: str = Field(max_length=64, unique=True)
     issued_at: datetime
     revoked_at: datetime | None = None
+    late_until: date | None = None
+    """The last day of a link that was asked for after its form had closed."""
 
 
 class Reminder(SQLModel, table=True):
@@ -59,7 +69,7 @@ class Reminder(SQLModel, table=True):
 
     __tablename__ = "reminder"
     __table_args__ = (
-        UniqueConstraint("follow_up_id", "rung"),
+        UniqueConstraint("follow_up_id", "kind", "rung"),
         CheckConstraint("(state = 'skipped') = (skip_reason IS NOT NULL)", name="skipped_says_why"),
         CheckConstraint("(state = 'accepted') = (sent_at IS NOT NULL)", name="accepted_says_when"),
         Index(
@@ -81,6 +91,7 @@ class Reminder(SQLModel, table=True):
     id: int = Field(default=None, primary_key=True)
     follow_up_id: int = Field(foreign_key="follow_up.id")
     patient_id: int = Field(foreign_key="patient.id")
+    kind: ReminderKind = one_of(ReminderKind, "kind_known", default=ReminderKind.LADDER)
     rung: int
     due_on: date
     state: ReminderState = one_of(ReminderState, "state_known", default=ReminderState.PLANNED)

@@ -2,10 +2,11 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from registry.domain.instruments import Mode
+from registry.domain.vocabularies import CallOutcome, CallTime, Respondent, Suspicion
 from registry.storage.models.base import one_of
 
 
@@ -37,6 +38,12 @@ class Assessment(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("language IN ('en', 'ja')", name="language_known"),
         Index("ix__assessment__patient_id", "patient_id"),
+        Index(
+            "ix__assessment__doubtful",
+            "patient_id",
+            sqlite_where=text("suspicion IS NOT NULL AND confirmed_at IS NULL"),
+            postgresql_where=text("suspicion IS NOT NULL AND confirmed_at IS NULL"),
+        ),
     )
 
     id: int = Field(default=None, primary_key=True)
@@ -47,6 +54,10 @@ class Assessment(SQLModel, table=True):
     language: str = Field(max_length=2)
     started_at: datetime
     submitted_at: datetime | None = None
+    respondent: Respondent | None = one_of(Respondent, "respondent_known", default=None, nullable=True)
+    suspicion: Suspicion | None = one_of(Suspicion, "suspicion_known", default=None, nullable=True)
+    """Why the answers may come from a program; staff confirm them or set them aside, and until then they count."""
+    confirmed_at: datetime | None = None
 
 
 class Answer(SQLModel, table=True):
@@ -87,3 +98,58 @@ class Answer(SQLModel, table=True):
     pixel_ratio: float | None = None
     ms_to_first_mark: int | None = None
     n_changes: int | None = None
+    mark_mm: float | None = None
+    """On paper: where the mark was, and how long the printed line turned out to be."""
+    line_mm: float | None = None
+
+
+class BodyMarking(SQLModel, table=True):
+    """The regions of the body that a patient ticked; a correction is a new version and the earlier ones stay."""
+
+    __tablename__ = "body_marking"
+    __table_args__ = (
+        UniqueConstraint("assessment_id", "version"),
+        CheckConstraint("version >= 1", name="version_counts_from_one"),
+        Index(
+            "uq__body_marking__current",
+            "assessment_id",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    assessment_id: int = Field(foreign_key="assessment.id")
+    version: int
+    regions: list[str] = Field(sa_type=JSON)
+    """Codes in the order of the page; empty when the patient says that nothing hurts."""
+    answered_on: date
+    recorded_at: datetime
+    superseded_at: datetime | None = None
+
+
+class PhoneRequest(SQLModel, table=True):
+    """A patient who would rather answer by telephone; open until somebody has called."""
+
+    __tablename__ = "phone_request"
+    __table_args__ = (
+        Index(
+            "uq__phone_request__open",
+            "follow_up_id",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="closed_says_how"),
+        Index("ix__phone_request__follow_up_id", "follow_up_id"),
+        Index("ix__phone_request__patient_id", "patient_id"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    follow_up_id: int = Field(foreign_key="follow_up.id")
+    patient_id: int = Field(foreign_key="patient.id")
+    call_time: CallTime = one_of(CallTime, "call_time_known")
+    requested_at: datetime
+    closed_at: datetime | None = None
+    outcome: CallOutcome | None = one_of(CallOutcome, "outcome_known", default=None, nullable=True)

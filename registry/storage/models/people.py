@@ -2,10 +2,10 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from registry.domain.vocabularies import Sex
+from registry.domain.vocabularies import ConsentRoute, Sex
 from registry.storage.models.base import one_of
 
 
@@ -67,5 +67,38 @@ class Enrolment(SQLModel, table=True):
     patient_id: int = Field(primary_key=True, foreign_key="patient.id")
     enrolled_on: date
     withdrawn_on: date | None = None
+    refused_on: date | None = None
+    """Since when the patient does not agree to take part; the forms after that day count as declined."""
+    answers_deleted_at: datetime | None = None
+    """When the patient left and had the answers removed."""
     is_imported: bool = False
     """Whether the patient came by import, whose past timepoints never send anything."""
+
+
+class Consent(SQLModel, table=True):
+    """One decision to take part or not, under a version of the words; the earlier ones stay."""
+
+    __tablename__ = "consent"
+    __table_args__ = (
+        CheckConstraint("language IN ('en', 'ja')", name="language_known"),
+        Index(
+            "uq__consent__current",
+            "patient_id",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+        Index("ix__consent__patient_id", "patient_id"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    patient_id: int = Field(foreign_key="patient.id")
+    version: str = Field(max_length=40)
+    words_hash: str = Field(default="", max_length=64)
+    """The hash of the words that were shown, so that an edit under the same version can be seen."""
+    is_given: bool
+    route: ConsentRoute = one_of(ConsentRoute, "route_known")
+    language: str = Field(max_length=2)
+    decided_on: date
+    recorded_at: datetime
+    superseded_at: datetime | None = None

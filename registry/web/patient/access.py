@@ -2,68 +2,123 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
 
-from flask import Response, g, request, url_for
+from flask import Response, g, request
 from itsdangerous import BadSignature
 
-from registry.domain.errors import Unknown
+from registry.domain.errors import BirthYearMissing, Unknown
 from registry.languages import LANGUAGES
 from registry.security.keys import KeyRing
-from registry.services.assessment import lock_and_open_form, open_form
-from registry.storage.database import Session
+from registry.services.assessment import lock_and_open_form, open_form, refuse_unless_agreed_now, refuse_unless_open
+from registry.storage.database import Rows, Session
 from registry.storage.forms import Form
-from registry.web.state import state
+from registry.web.state import now, state, today
 
 _COOKIE_PURPOSE = "form cookie"
 _FIELD_PURPOSE = "form key"
+# What a page carries before the year of birth was confirmed: it opens nothing but that question.
+_ENTRY_PURPOSE = "form entry"
+
+# A tablet goes from hand to hand: a sitting that was left open ends by itself.
+TABLET_SITTING = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
 class Pass:
-    """The right to look at a form, and the language chosen on it."""
+    """The right to look at a form, the language chosen on it, and what still has to be confirmed."""
 
     public_id: str
     language: str | None = None
+    asks_birth_year: bool = False
+    valid_until: int | None = None
 
 
-def cookie_name(public_id: str) -> str:
+def cookie_name(public_id: str, *, kind: str = "form") -> str:
     """A name for each form, so that two patients who share a browser never meet."""
-    prefix = "__Host-" if state().settings.base_url.startswith("https://") else ""
-    return f"{prefix}form-{public_id}"
+    prefix = "__Host-" if _is_https() else ""
+    return f"{prefix}{kind}-{public_id}"
 
 
 def give_pass(response: Response, given: Pass) -> Response:
-    """Put the pass into a cookie that no script reads and no other site sends."""
-    signed = state().keys.signer(_COOKIE_PURPOSE).dumps([given.public_id, given.language])
-    is_https = state().settings.base_url.startswith("https://")
-    response.set_cookie(cookie_name(given.public_id), signed, httponly=True, secure=is_https, samesite="Lax", path="/")
+    """Put the pass into a cookie that no script reads and no other site sends; one that is there stays as it is."""
+    if _pass(given.public_id) == given:
+        return response
+    values = [given.public_id, given.language, given.asks_birth_year, given.valid_until]
+    signed = state().keys.signer(_COOKIE_PURPOSE).dumps(values)
+    set_cookie(response, cookie_name(given.public_id), signed, max_age=TABLET_SITTING if given.valid_until else None)
     return response
 
 
-def form_key(keys: KeyRing, public_id: str) -> str:
+def set_cookie(response: Response, name: str, value: str, *, max_age: timedelta | None = None) -> None:
+    """A cookie that no script reads and no other site sends."""
+    response.set_cookie(name, value, max_age, httponly=True, secure=_is_https(), samesite="Lax", path="/")
+
+
+def take_passes(response: Response) -> Response:
+    """Remove every pass from a browser that somebody else will use."""
+    prefixes = ("form-", "__Host-form-", "preferences-", "__Host-preferences-")
+    for name in filter(lambda name: name.startswith(prefixes), request.cookies):
+        response.delete_cookie(name, path="/", secure=_is_https(), httponly=True, samesite="Lax")
+    return response
+
+
+def form_key(public_id: str, *, is_entry: bool = False) -> str:
     """The hidden field that authorises writing, valid as long as its key is in the ring."""
-    return keys.signer(_FIELD_PURPOSE).dumps(public_id)
+    return _signed(state().keys, _ENTRY_PURPOSE if is_entry else _FIELD_PURPOSE, public_id)
+
+
+# A patient brings the same cookie and the same field with each of a dozen pages.
+@lru_cache(maxsize=4096)
+def _signed(keys: KeyRing, purpose: str, value: str) -> str:
+    return keys.signer(purpose).dumps(value)
+
+
+@lru_cache(maxsize=4096)
+def _content(keys: KeyRing, purpose: str, signed: str) -> Any:
+    """What was signed; BadSignature, which is not remembered, when it was not signed here."""
+    return keys.signer(purpose).loads(signed)
 
 
 def shown_form(public_id: str) -> Form:
     """The form for a page that only shows; unknown without the cookie."""
-    if _pass(public_id) is None:
+    given = _pass(public_id)
+    if given is None:
         raise Unknown("no pass for this form")
-    return _load(public_id)
+    form = _load(public_id)
+    if given.asks_birth_year and request.endpoint not in ("form.start", "routes.renewed"):
+        raise BirthYearMissing("the year of birth was not confirmed")
+    return form
+
+
+def shown_open_form(public_id: str) -> Form:
+    """The form for a page of the way through: open, and its patient takes part."""
+    form = shown_form(public_id)
+    refuse_unless_open(form, today(g.site))
+    refuse_unless_agreed_now(form, state().study)
+    return form
 
 
 def written_form(public_id: str) -> Form:
     """The form for a page that writes; unknown without the signed field."""
-    if not _has_key(public_id):
+    if not has_key(public_id):
         raise Unknown("no key for this form")
     return _load(public_id)
+
+
+def entered_form(public_id: str) -> tuple[Form, bool]:
+    """The form for the first button and the language, and whether the year of birth has still to be confirmed."""
+    is_entry = not has_key(public_id) and _is_signed(public_id, _ENTRY_PURPOSE)
+    return (_load(public_id) if is_entry else written_form(public_id)), is_entry
 
 
 @contextmanager
 def writing(public_id: str) -> Iterator[tuple[Session, Form]]:
     """One transaction around a change to a form, which is held until the change is committed."""
-    if not _has_key(public_id):
+    if not has_key(public_id):
         raise Unknown("no key for this form")
     with state().database.transaction() as session:
         form = lock_and_open_form(session, public_id=public_id)
@@ -71,39 +126,90 @@ def writing(public_id: str) -> Iterator[tuple[Session, Form]]:
         yield session, form
 
 
+@contextmanager
+def writing_rows(public_id: str) -> Iterator[tuple[Rows, Form]]:
+    """As `writing`, for a change by statements alone: what a patient waits for most often."""
+    if not has_key(public_id):
+        raise Unknown("no key for this form")
+    with state().database.row_transaction() as rows:
+        form = lock_and_open_form(rows, public_id=public_id)
+        prepare_page(form)
+        yield rows, form
+
+
 def pass_of(form: Form) -> Pass:
     """The pass to give with the next answer: a POST from a page whose cookie is gone restores it."""
-    return _pass(form.public_id) or Pass(form.public_id)
+    found = _pass(form.public_id) or Pass(form.public_id)
+    return replace(found, asks_birth_year=False)
+
+
+def chosen_language(public_id: str) -> str | None:
+    """The language that the patient chose in this browser, if any."""
+    found = _pass(public_id)
+    return found.language if found else None
+
+
+def sitting_ends() -> int:
+    """When a sitting at the tablet that begins now is over."""
+    return int((now() + TABLET_SITTING).timestamp())
+
+
+def has_key(public_id: str) -> bool:
+    """Whether the page that was sent carries the signed field of this form."""
+    return _is_signed(public_id, _FIELD_PURPOSE)
 
 
 def _load(public_id: str) -> Form:
-    with state().database.reading() as session:
-        form = open_form(session, public_id=public_id)
+    with state().database.look() as rows:
+        form = open_form(rows, public_id=public_id)
     prepare_page(form)
     return form
 
 
 def prepare_page(form: Form) -> None:
-    """Set the language, the hospital and the hidden fields of this page."""
-    given = _pass(form.public_id)
+    """Set the language, the hospital and what of the form may be seen and done on this page."""
+    given, public_id = _pass(form.public_id), form.public_id
+    if form.is_tablet and given is None:
+        # A page that the last patient left on the screen opens and saves nothing for the next one.
+        raise Unknown("the sitting at the tablet has ended")
+    # A page may be sent after its cookie is gone: then its field alone says what was still to be confirmed.
+    is_unconfirmed = bool(given and given.asks_birth_year) or _is_signed(public_id, _ENTRY_PURPOSE)
+    is_entry = is_unconfirmed and not has_key(public_id)
     g.language = (given.language if given else None) or form.language
     g.site = state().settings.site(form.site_code)
-    g.form_key = form_key(state().keys, form.public_id)
-    g.form_url = url_for("form.start", public_id=form.public_id)
-    g.language_url = url_for("form.change_language", public_id=form.public_id)
+    g.public_id = public_id
+    g.is_entry = is_entry
+    g.is_begun = bool(form.answers)
+    g.is_tablet = form.is_tablet
+    g.has_other_routes = not (form.is_tablet or is_entry or form.has_refused)
 
 
 def _pass(public_id: str) -> Pass | None:
+    """The pass that came with this request, checked once."""
+    if g.get("checked_pass_of") != public_id:
+        g.checked_pass_of, g.checked_pass = public_id, _checked_pass(public_id)
+    found: Pass | None = g.checked_pass
+    return found
+
+
+def _checked_pass(public_id: str) -> Pass | None:
     value = request.cookies.get(cookie_name(public_id), "")
     try:
-        signed_id, language = state().keys.signer(_COOKIE_PURPOSE).loads(value)
+        signed_id, language, *more = _content(state().keys, _COOKIE_PURPOSE, value)
     except (BadSignature, TypeError, ValueError):
         return None
-    return Pass(public_id, language if language in LANGUAGES else None) if signed_id == public_id else None
+    asks_birth_year, valid_until = more or (False, None)
+    if signed_id != public_id or (valid_until is not None and now().timestamp() > valid_until):
+        return None
+    return Pass(public_id, language if language in LANGUAGES else None, asks_birth_year, valid_until)
 
 
-def _has_key(public_id: str) -> bool:
+def _is_signed(public_id: str, purpose: str) -> bool:
     try:
-        return bool(state().keys.signer(_FIELD_PURPOSE).loads(request.form.get("key", "")) == public_id)
+        return bool(_content(state().keys, purpose, request.form.get("key", "")) == public_id)
     except BadSignature:
         return False
+
+
+def _is_https() -> bool:
+    return state().settings.base_url.startswith("https://")

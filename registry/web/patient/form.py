@@ -1,32 +1,43 @@
-"""The form: one question a page, each saved by a POST, sent at the end."""
+"""The form: how it is entered, and one question a page, each saved by a POST."""
 
 import re
-from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from registry.domain.actors import patient_link
-from registry.domain.calendar import add_months
-from registry.domain.errors import Unknown
-from registry.domain.instruments import Item, Wording
+from registry.domain.errors import TooManyTries, Unknown
+from registry.domain.instruments import Item
 from registry.languages import LANGUAGES
-from registry.services.assessment import record_answer, refuse_unless_open, submit
+from registry.services.assessment import record_answer, refuse_unless_agreed_now, refuse_unless_open
+from registry.services.identity import is_birth_year_of
 from registry.services.links import open_link
+from registry.storage.enrolments import shares_address
 from registry.storage.forms import Form
 from registry.storage.models import LinkPurpose
-from registry.web.patient.access import Pass, give_pass, pass_of, shown_form, writing, written_form
+from registry.web.patient.access import (
+    Pass,
+    chosen_language,
+    entered_form,
+    give_pass,
+    pass_of,
+    shown_form,
+    shown_open_form,
+    writing_rows,
+    written_form,
+)
 from registry.web.patient.answers import TypedAnswer, given_answer, typed_answer
 from registry.web.patient.context import page
+from registry.web.patient.steps import after_question, by_patient, recording, see_other, step_to_resume, to
 from registry.web.rendering import page_language, translated
 from registry.web.state import now, state, today
 
 blueprint = Blueprint("form", __name__)
 
 # The pages of a form, as what follows the address of its start page.
-_PAGES = re.compile(r"(/q/\d+|/check|/done)?(\?back=check)?")
+_PAGES = re.compile(
+    r"(/q/\d+|/consent(/text|/refused)?|/regions|/check|/done|/phone(/asked)?|/renewed)?(\?back=check)?"
+)
 
 
 @blueprint.get("/s/<token>")
@@ -34,42 +45,75 @@ def enter(token: str) -> AnyResponse:
     """Take the token out of the address: a cookie for this form, and the clean address. Changes no row."""
     with state().database.reading() as session:
         public_id = open_link(session, token=token, purpose=LinkPurpose.FORM)
-    return give_pass(_to("form.start", public_id), Pass(public_id))
+        is_shared = shares_address(session, public_id=public_id)
+    given = Pass(public_id, chosen_language(public_id), asks_birth_year=is_shared)
+    return give_pass(to("form.start", public_id), given)
 
 
 @blueprint.get("/form/<public_id>")
 def start(public_id: str) -> str | AnyResponse:
     """What it is about, and one button; a form that was sent shows its receipt."""
     form = shown_form(public_id)
-    if form.submitted_at is not None:
-        return _to("form.done", public_id)
+    asks_birth_year = g.is_entry
+    if form.submitted_at is not None and not asks_birth_year:
+        return to("sending.done", public_id)
     refuse_unless_open(form, today(g.site))
-    action = url_for("form.begin", public_id=public_id)
+    if form.has_refused and not asks_birth_year:
+        return to("consent.refused", public_id)
+    return _start_page(form, asks_birth_year=asks_birth_year)
+
+
+def _start_page(form: Form, *, asks_birth_year: bool, typed: str = "", error: str | None = None) -> str:
     return page(
         "patient/start.html",
         g.site,
         n_questions=len(state().study.items),
-        closes_on=form.window.closes_on,
-        action=action,
-        is_resumed=bool(form.answers),
+        closes_on=form.closes_on,
+        action=url_for("form.begin", public_id=form.public_id),
+        is_resumed=bool(form.answers) and not asks_birth_year,
+        asks_birth_year=asks_birth_year,
+        typed=typed,
+        error=error,
     )
 
 
+@blueprint.get("/form/<public_id>/start")
+def begin_again(public_id: str) -> AnyResponse:
+    """A browser that opens the page of a refused first button anew lands where that button is."""
+    return to("form.start", public_id)
+
+
 @blueprint.post("/form/<public_id>/start")
-def begin(public_id: str) -> AnyResponse:
-    """Go to the first question that is still open."""
-    form = written_form(public_id)
-    first_open = _first_open(form)
-    target = _to("form.question", public_id, number=first_open) if first_open else _to("form.check", public_id)
-    return give_pass(target, pass_of(form))
+def begin(public_id: str) -> AnyResponse | tuple[str, int]:
+    """Go to the first question that is still open, by way of what has to be asked before."""
+    form, asks_birth_year = entered_form(public_id)
+    if asks_birth_year and (error := _wrong_birth_year(form)) is not None:
+        typed = request.form.get("birth_year", "")
+        return _start_page(form, asks_birth_year=True, typed=typed, error=error), 422
+    return give_pass(see_other(step_to_resume(form)), pass_of(form))
+
+
+def _wrong_birth_year(form: Form) -> str | None:
+    typed = request.form.get("birth_year", "")
+    if not typed.strip():
+        return translated("Enter the year you were born, such as 1952")
+    try:
+        with state().database.transaction() as session:
+            is_right = is_birth_year_of(session, form=form, typed=typed, by=by_patient(form), now=now())
+    except TooManyTries:
+        return translated(
+            "That was not right several times. Call %(phone)s, or try again in an hour", phone=g.site.phone
+        )
+    return None if is_right else translated("This is not the year we have. Check the year you were born")
 
 
 @blueprint.get("/form/<public_id>/q/<int:number>")
-def question(public_id: str, number: int) -> str:
+def question(public_id: str, number: int) -> str | AnyResponse:
     """One question, with the answer given before."""
-    form = shown_form(public_id)
-    refuse_unless_open(form, today(g.site))
+    form = shown_open_form(public_id)
     item = _item(number)
+    if form.is_locked(item.code, today(g.site)):
+        return to("sending.check", public_id)
     saved = form.answers.get(item.code)
     typed = TypedAnswer(
         typed="" if saved is None or saved.score is None else str(saved.score),
@@ -88,88 +132,25 @@ def answer(public_id: str, number: int) -> AnyResponse | tuple[str, int]:
     given = given_answer(typed, item.code)
     if given is None:
         form = written_form(public_id)
+        refuse_unless_open(form, today(g.site))
+        refuse_unless_agreed_now(form, state().study)
         return _question_page(form, number, item, typed, error=_problem(item, typed)), 422
-    with writing(public_id) as (session, form):
-        record_answer(session, form=form, answer=given, language=page_language(), **_recording(form))
-    return give_pass(_after(public_id, number), pass_of(form))
-
-
-@blueprint.get("/form/<public_id>/check")
-def check(public_id: str) -> str:
-    """The answers before they are sent."""
-    form = shown_form(public_id)
-    refuse_unless_open(form, today(g.site))
-    last = len(state().study.items)
-    return page(
-        "patient/check.html",
-        g.site,
-        is_sent=form.submitted_at is not None,
-        rows=[_row(form, number, item) for number, item in enumerate(state().study.items, start=1)],
-        action=url_for("form.send", public_id=public_id),
-        back_url=url_for("form.question", public_id=public_id, number=last),
-    )
-
-
-@blueprint.post("/form/<public_id>/check")
-def send(public_id: str) -> AnyResponse:
-    """Send the answers; pressing twice sends once."""
-    with writing(public_id) as (session, form):
-        first_open = _first_open(form)
-        if first_open is None:
-            submit(session, form=form, **_recording(form))
-    target = _to("form.done", public_id) if first_open is None else _to("form.question", public_id, number=first_open)
-    return give_pass(target, pass_of(form))
-
-
-@blueprint.get("/form/<public_id>/done")
-def done(public_id: str) -> str | AnyResponse:
-    """The receipt, as often as it is opened."""
-    form = shown_form(public_id)
-    if form.submitted_at is None:
-        return _to("form.start", public_id)
-    can_change = not form.is_closed(today(g.site))
-    return page(
-        "patient/done.html",
-        g.site,
-        received_at=form.submitted_at.astimezone(g.site.zone),
-        reference=form.reference,
-        closes_on=form.window.closes_on,
-        next_on=_next_on(form),
-        months=max(timepoint.months for timepoint in state().study.timepoints),
-        change_url=url_for("form.check", public_id=public_id) if can_change else None,
-    )
+    with writing_rows(public_id) as (rows, form):
+        record_answer(rows, form=form, answer=given, language=page_language(), **recording(form))
+    return give_pass(see_other(after_question(public_id, number)), pass_of(form))
 
 
 @blueprint.post("/form/<public_id>/language")
 def change_language(public_id: str) -> AnyResponse:
     """Show the form in the other language, at the same place."""
-    form = written_form(public_id)
+    form, is_entry = entered_form(public_id)
     language = request.form.get("language")
     back = request.form.get("next", "")
     start_url = url_for("form.start", public_id=public_id)
     is_a_page = back.startswith(start_url) and _PAGES.fullmatch(back.removeprefix(start_url))
-    target = back if is_a_page else start_url
-    return give_pass(_see_other(target), Pass(form.public_id, language if language in LANGUAGES else page_language()))
-
-
-@dataclass(frozen=True)
-class CheckedAnswer:
-    """One line of the check page."""
-
-    wording: Wording
-    score: int | None
-    is_skipped: bool
-    change_url: str
-
-
-def _row(form: Form, number: int, item: Item) -> CheckedAnswer:
-    saved = form.answers.get(item.code)
-    return CheckedAnswer(
-        wording=item.words[page_language()],
-        score=saved.score if saved else None,
-        is_skipped=saved is not None and saved.is_skipped,
-        change_url=url_for("form.question", public_id=form.public_id, number=number, back="check"),
-    )
+    chosen = language if language in LANGUAGES else page_language()
+    given = Pass(public_id, chosen, is_entry, pass_of(form).valid_until)
+    return give_pass(see_other(back if is_a_page else start_url), given)
 
 
 def _question_page(form: Form, number: int, item: Item, typed: TypedAnswer, *, error: str | None) -> str:
@@ -195,7 +176,7 @@ def _question_page(form: Form, number: int, item: Item, typed: TypedAnswer, *, e
 
 def _back_url(form: Form, number: int, *, is_correction: bool) -> str:
     if is_correction:
-        return url_for("form.check", public_id=form.public_id)
+        return url_for("sending.check", public_id=form.public_id)
     if number == 1:
         return url_for("form.start", public_id=form.public_id)
     return url_for("form.question", public_id=form.public_id, number=number - 1)
@@ -213,36 +194,3 @@ def _item(number: int) -> Item:
     if not 1 <= number <= len(items):
         raise Unknown("no such question")
     return items[number - 1]
-
-
-def _after(public_id: str, number: int) -> Response:
-    if number == len(state().study.items) or request.args.get("back") == "check":
-        return _to("form.check", public_id)
-    return _to("form.question", public_id, number=number + 1)
-
-
-def _first_open(form: Form) -> int | None:
-    """The number of the first question without an answer."""
-    numbered = enumerate(state().study.items, start=1)
-    return next((number for number, item in numbered if item.code not in form.answers), None)
-
-
-def _recording(form: Form) -> dict[str, Any]:
-    by = patient_link(form.public_id)
-    return {"study": state().study, "today": today(g.site), "by": by, "now": now()}
-
-
-def _next_on(form: Form) -> date | None:
-    """About when the patient hears from the hospital again."""
-    current, following = state().study.timepoint(form.timepoint), state().study.next_timepoint(form.timepoint)
-    if current is None or following is None:
-        return None
-    return add_months(form.window.due_on, following.months - current.months)
-
-
-def _to(endpoint: str, public_id: str, **values: Any) -> Response:
-    return _see_other(url_for(endpoint, public_id=public_id, **values))
-
-
-def _see_other(target: str) -> Response:
-    return redirect(target, code=303, Response=Response)  # type: ignore[return-value]

@@ -1,44 +1,198 @@
-"""Stopping e-mails: a page with a button for people, one address for mail programs; only a POST acts."""
+"""E-mails and taking part: three choices behind a link of their own; only a POST with a choice acts."""
 
-from flask import Blueprint, g, url_for
+import re
+from typing import Any
 
-from registry.config import SiteSettings
+from flask import Blueprint, Response, g, request, url_for
+from itsdangerous import BadSignature
+from werkzeug.wrappers import Response as AnyResponse
+
 from registry.domain.actors import patient_link
-from registry.languages import SOURCE_LANGUAGE
-from registry.services.enrolment import stop_emails
+from registry.domain.errors import Unknown
+from registry.languages import LANGUAGES, SOURCE_LANGUAGE
+from registry.services.enrolment import leave_study, stop_emails
 from registry.services.links import open_link
 from registry.storage.enrolments import LinkedPatient, patient_behind_link
 from registry.storage.models import LinkPurpose
+from registry.web.patient.access import cookie_name, set_cookie
 from registry.web.patient.context import page
-from registry.web.state import now, state
+from registry.web.patient.steps import see_other
+from registry.web.rendering import page_language, translated
+from registry.web.state import now, state, today
 
 blueprint = Blueprint("preferences", __name__)
 
+_COOKIE_PURPOSE = "preferences cookie"
+_FIELD_PURPOSE = "preferences key"
+_COOKIE = "preferences"
+# The pages behind the link, as what follows the address of the first one.
+_PAGES = re.compile(r"(/result|/leave(\?answers=(leave|delete))?)?")
+_STOP, _LEAVE, _DELETE = "stop", "leave", "delete"
 
-@blueprint.get("/m/<token>")
+
+@blueprint.route("/m/<token>", methods=["GET", "POST"])
 @blueprint.get("/m/<token>/one-click", endpoint="one_click_page")
-def show(token: str) -> str:
-    """Ask whether e-mails shall stop. Changes no row."""
-    patient = _patient(token)
-    return page("patient/stop_emails.html", _site(patient), action=url_for("preferences.stop", token=token))
+def enter(token: str) -> AnyResponse:
+    """Take the token out of the address. Changes no row."""
+    public_id = _public_id(token)
+    return _give_pass(_to("preferences.show", public_id), public_id, language=None)
 
 
-@blueprint.post("/m/<token>")
-@blueprint.post("/m/<token>/one-click", endpoint="one_click")
-def stop(token: str) -> str:
-    """Stop e-mails, whether the patient pressed the button or a mail program did so for the patient."""
-    patient = _patient(token)
+def _give_pass(response: Response, public_id: str, *, language: str | None) -> Response:
+    signed = state().keys.signer(_COOKIE_PURPOSE).dumps([public_id, language])
+    set_cookie(response, cookie_name(public_id, kind=_COOKIE), signed)
+    return response
+
+
+@blueprint.post("/preferences/<public_id>/language")
+def change_language(public_id: str) -> AnyResponse:
+    """Show the page in the other language."""
+    _written(public_id)
+    wanted, back = request.form.get("language"), request.form.get("next", "")
+    start_url = _url(public_id)
+    is_a_page = back.startswith(start_url) and _PAGES.fullmatch(back.removeprefix(start_url))
+    language = wanted if wanted in LANGUAGES else page_language()
+    return _give_pass(see_other(back if is_a_page else start_url), public_id, language=language)
+
+
+@blueprint.post("/m/<token>/one-click")
+def one_click(token: str) -> str:
+    """Stop e-mails for a mail program that says so in the words of RFC 8058; nothing but e-mails."""
+    public_id = _public_id(token)
+    if request.form.get("List-Unsubscribe") != "One-Click":
+        raise Unknown("not a one-click request")
+    patient = _patient(public_id)
+    _stop(patient)
+    return page("patient/emails_stopped.html", g.site)
+
+
+@blueprint.get("/preferences/<public_id>")
+def show(public_id: str) -> str | AnyResponse:
+    """The three choices; after leaving, what was chosen."""
+    patient = _shown(public_id)
+    if patient.has_left:
+        return _to("preferences.result", public_id)
+    return _choices_page(public_id, error=None)
+
+
+@blueprint.post("/preferences/<public_id>")
+def choose(public_id: str) -> AnyResponse | tuple[str, int]:
+    """Stop e-mails at once, or go on to confirm that the patient leaves."""
+    patient = _written(public_id)
+    chosen = request.form.get("choice", "")
+    if chosen == _STOP:
+        _stop(patient)
+        return _to("preferences.result", public_id)
+    if chosen in (_LEAVE, _DELETE):
+        return _to("preferences.confirm", public_id, answers=chosen)
+    return _choices_page(public_id, error=translated("Choose what you would like")), 422
+
+
+@blueprint.get("/preferences/<public_id>/leave")
+def confirm(public_id: str) -> str | AnyResponse:
+    """Ask once more before a patient leaves, or has the answers deleted after having left."""
+    patient = _shown(public_id)
+    if patient.are_answers_deleted or (patient.has_left and not _deletes()):
+        return _to("preferences.result", public_id)
+    return _confirm_page(public_id, error=None)
+
+
+@blueprint.post("/preferences/<public_id>/leave")
+def leave(public_id: str) -> AnyResponse | tuple[str, int]:
+    """Let the patient leave, if the box is ticked."""
+    patient = _written(public_id)
+    if request.form.get("sure") != "yes":
+        return _confirm_page(public_id, error=translated("Tick the box if you want to leave the study")), 422
+    with state().database.transaction() as session:
+        leave_study(
+            session,
+            patient_id=patient.patient_id,
+            delete_answers=_deletes(),
+            today=today(g.site),
+            by=patient_link(public_id),
+            now=now(),
+        )
+    return _to("preferences.result", public_id)
+
+
+@blueprint.get("/preferences/<public_id>/result")
+def result(public_id: str) -> str | AnyResponse:
+    """What was chosen, and what it means."""
+    patient = _shown(public_id)
+    if patient.has_left:
+        delete_url = url_for("preferences.confirm", public_id=public_id, answers=_DELETE)
+        are_deleted = patient.are_answers_deleted
+        return page("patient/left.html", g.site, are_answers_deleted=are_deleted, delete_url=delete_url)
+    if patient.are_emails_stopped:
+        return page("patient/emails_stopped.html", g.site)
+    return _to("preferences.show", public_id)
+
+
+def _choices_page(public_id: str, *, error: str | None) -> str:
+    return page("patient/preferences.html", g.site, error=error, action=_url(public_id))
+
+
+def _confirm_page(public_id: str, *, error: str | None) -> str:
+    action = url_for("preferences.leave", public_id=public_id, answers=_DELETE if _deletes() else _LEAVE)
+    return page("patient/leave.html", g.site, error=error, deletes=_deletes(), action=action, back_url=_url(public_id))
+
+
+def _deletes() -> bool:
+    return request.args.get("answers") == _DELETE
+
+
+def _url(public_id: str) -> str:
+    return url_for("preferences.show", public_id=public_id)
+
+
+def _to(endpoint: str, public_id: str, **values: Any) -> Response:
+    return see_other(url_for(endpoint, public_id=public_id, **values))
+
+
+def _stop(patient: LinkedPatient) -> None:
     with state().database.transaction() as session:
         stop_emails(session, patient_id=patient.patient_id, by=patient_link(patient.public_id), now=now())
-    return page("patient/emails_stopped.html", _site(patient))
 
 
-def _patient(token: str) -> LinkedPatient:
+def _public_id(token: str) -> str:
     with state().database.reading() as session:
-        public_id = open_link(session, token=token, purpose=LinkPurpose.PREFERENCES)
-        return patient_behind_link(session, public_id=public_id)
+        return open_link(session, token=token, purpose=LinkPurpose.PREFERENCES)
 
 
-def _site(patient: LinkedPatient) -> SiteSettings:
-    g.language = patient.language or SOURCE_LANGUAGE
-    return state().settings.site(patient.site_code)
+def _shown(public_id: str) -> LinkedPatient:
+    """The patient for a page that only shows; unknown without the cookie."""
+    if _pass(public_id) is None:
+        raise Unknown("no pass for these preferences")
+    return _patient(public_id)
+
+
+def _written(public_id: str) -> LinkedPatient:
+    """The patient for a page that acts; unknown without the signed field."""
+    try:
+        is_signed = state().keys.signer(_FIELD_PURPOSE).loads(request.form.get("key", "")) == public_id
+    except BadSignature:
+        is_signed = False
+    if not is_signed:
+        raise Unknown("no key for these preferences")
+    return _patient(public_id)
+
+
+def _pass(public_id: str) -> tuple[str, str | None] | None:
+    """Whom the cookie lets in, and the language chosen on the pages."""
+    try:
+        value = request.cookies.get(cookie_name(public_id, kind=_COOKIE), "")
+        signed_id, language = state().keys.signer(_COOKIE_PURPOSE).loads(value)
+    except (BadSignature, TypeError, ValueError):
+        return None
+    return (public_id, language if language in LANGUAGES else None) if signed_id == public_id else None
+
+
+def _patient(public_id: str) -> LinkedPatient:
+    with state().database.reading() as session:
+        patient = patient_behind_link(session, public_id=public_id)
+    given = _pass(public_id)
+    g.language = (given[1] if given else None) or patient.language or SOURCE_LANGUAGE
+    g.language_url = url_for("preferences.change_language", public_id=public_id)
+    g.site = state().settings.site(patient.site_code)
+    g.form_key = state().keys.signer(_FIELD_PURPOSE).dumps(public_id)
+    return patient

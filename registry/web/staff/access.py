@@ -1,5 +1,6 @@
 """Who is signed in: every staff page asks before it answers."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import g, make_response, redirect, render_template, request, session, url_for
@@ -8,6 +9,9 @@ from werkzeug.wrappers import Response
 from registry.config import SiteSettings
 from registry.domain.actors import Actor, staff_member
 from registry.services.accounts import NOTE_USE_EVERY, SessionLimits, SignedIn, note_use, signed_in
+from registry.services.phone_requests import n_calls_waiting
+from registry.services.review import n_answers_to_review
+from registry.storage.database import Session
 from registry.web.forms import SignInForm
 from registry.web.state import now, state
 
@@ -19,14 +23,27 @@ def require_staff() -> Response | None:
     secret = session.get(SECRET, "")
     with state().database.reading() as rows:
         found = signed_in(rows, secret=secret, limits=_limits(), now=now()) if secret else None
+        waiting = _waiting(rows, found.site_id) if found else None
     if found is None:
         session.pop(SECRET, None)
         return _to_sign_in()
     if now() - found.last_seen_at >= NOTE_USE_EVERY:
         with state().database.transaction() as rows:
             note_use(rows, secret=secret, now=now())
-    g.staff = found
+    g.staff, g.waiting = found, waiting
     return None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for staff, as the navigation counts it."""
+
+    n_calls: int
+    n_reviews: int
+
+
+def _waiting(rows: Session, site_id: int) -> Waiting:
+    return Waiting(n_calls_waiting(rows, site_id=site_id), n_answers_to_review(rows, site_id=site_id))
 
 
 def _to_sign_in() -> Response:

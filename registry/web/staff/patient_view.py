@@ -10,8 +10,23 @@ from registry.domain.study import Study
 from registry.domain.vocabularies import LUMBAR_DISEASE
 from registry.services.follow_up_facts import facts_of
 from registry.storage.database import Session
-from registry.storage.enrolments import FollowUpRow, PatientRow, answers_of_patient
-from registry.storage.models import Answer, Classification, FollowUp, Operation, Reminder
+from registry.storage.enrolments import (
+    FollowUpRow,
+    PatientRecords,
+    PatientRow,
+    answers_of_patient,
+    records_of_patient,
+)
+from registry.storage.models import (
+    Answer,
+    Assessment,
+    Classification,
+    Consent,
+    FollowUp,
+    Operation,
+    PhoneRequest,
+    Reminder,
+)
 from registry.storage.outbox import reminders_of_patient
 
 
@@ -22,9 +37,29 @@ class FollowUpView:
     follow_up: FollowUp
     operation: Operation
     status: FollowUpStatus
+    can_be_entered: bool
+    """Whether staff may enter answers: it has opened, its operation is on, and the patient takes part."""
     submitted_at: datetime | None
     assessment_id: int | None
     answers: Mapping[str, Answer]
+    assessment: Assessment | None = None
+    regions: Sequence[str] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the patient is asked for it now."""
+        return self.status in _OPEN
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether somebody has to look at the answers."""
+        found = self.assessment
+        return found is not None and found.suspicion is not None and found.confirmed_at is None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether an answer was given after the window had closed."""
+        return any(answer.answered_on > self.follow_up.closes_on for answer in self.answers.values())
 
 
 @dataclass(frozen=True)
@@ -37,6 +72,16 @@ class MailView:
 
 
 @dataclass(frozen=True)
+class CallView:
+    """A request to be phoned, in the site's time."""
+
+    request: PhoneRequest
+    timepoint: str
+    requested_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True)
 class PatientView:
     """Everything that a page about a patient shows."""
 
@@ -45,19 +90,51 @@ class PatientView:
     follow_ups: Sequence[FollowUpView]
     next_follow_up: FollowUpView | None
     mails: Sequence[MailView] = ()
+    consents: Sequence[Consent] = ()
+    calls: Sequence[CallView] = ()
     emails_stopped_on: date | None = None
+    answers_deleted_on: date | None = None
+
+    @property
+    def consent(self) -> Consent | None:
+        """The decision that stands."""
+        return next((found for found in self.consents if found.superseded_at is None), None)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether any answer stands."""
+        return any(view.answers for view in self.follow_ups)
 
     def with_history(self, session: Session, *, zone: ZoneInfo) -> "PatientView":
-        """The same with answers and mails, each fetched by one query."""
-        answers = answers_of_patient(session, patient_id=self.row.patient.id)
-        follow_ups = [_answered(view, answers, zone) for view in self.follow_ups]
+        """The same with answers, mails and everything else that is kept, each fetched by one query."""
+        patient_id = self.row.patient.id
+        answers = answers_of_patient(session, patient_id=patient_id)
+        records = records_of_patient(session, patient_id=patient_id)
         mails = [
-            MailView(reminder, follow_up.timepoint, reminder.sent_at and reminder.sent_at.astimezone(zone))
-            for reminder, follow_up in reminders_of_patient(session, patient_id=self.row.patient.id)
+            MailView(reminder, follow_up.timepoint, _local(reminder.sent_at, zone))
+            for reminder, follow_up in reminders_of_patient(session, patient_id=patient_id)
         ]
-        stopped_at = self.row.contact.emails_stopped_at
-        stopped_on = stopped_at.astimezone(zone).date() if stopped_at else None
-        return replace(self, follow_ups=follow_ups, mails=mails, emails_stopped_on=stopped_on)
+        return replace(
+            self,
+            follow_ups=[_answered(view, answers, records, zone) for view in self.follow_ups],
+            mails=mails,
+            consents=records.consents,
+            calls=self._calls(records, zone),
+            emails_stopped_on=_day(self.row.contact.emails_stopped_at, zone),
+            answers_deleted_on=_day(self.row.enrolment.answers_deleted_at, zone),
+        )
+
+    def _calls(self, records: PatientRecords, zone: ZoneInfo) -> list[CallView]:
+        timepoints = {view.follow_up.id: view.follow_up.timepoint for view in self.follow_ups}
+        return [
+            CallView(
+                request,
+                timepoints[request.follow_up_id],
+                request.requested_at.astimezone(zone),
+                _local(request.closed_at, zone),
+            )
+            for request in records.phone_requests
+        ]
 
 
 def patient_view(row: PatientRow, study: Study, *, today: date) -> PatientView:
@@ -78,21 +155,42 @@ def patient_view(row: PatientRow, study: Study, *, today: date) -> PatientView:
     )
 
 
-_WAITING = frozenset({FollowUpStatus.UPCOMING, FollowUpStatus.OPEN, FollowUpStatus.OVERDUE, FollowUpStatus.PARTIAL})
+_OPEN = frozenset({FollowUpStatus.OPEN, FollowUpStatus.OVERDUE, FollowUpStatus.PARTIAL})
+_WAITING = _OPEN | {FollowUpStatus.UPCOMING}
 
 
 def _view(found: FollowUpRow, operation: Operation, row: PatientRow, today: date) -> FollowUpView:
     facts = facts_of(found.follow_up, operation, row.patient, row.enrolment, found.answered)
+    status = status_of(facts, today=today)
+    has_ended = row.patient.died_on or row.enrolment.withdrawn_on or row.enrolment.refused_on
+    is_off = status in (FollowUpStatus.NOT_NEEDED, FollowUpStatus.DECLINED)
     return FollowUpView(
         follow_up=found.follow_up,
         operation=operation,
-        status=status_of(facts, today=today),
+        status=status,
+        can_be_entered=today >= found.follow_up.opens_on and not (has_ended or is_off),
         submitted_at=found.answered.submitted_at if found.answered else None,
         assessment_id=found.answered.assessment_id if found.answered else None,
         answers={},
     )
 
 
-def _answered(view: FollowUpView, answers: Mapping[int, Mapping[str, Answer]], zone: ZoneInfo) -> FollowUpView:
-    received = view.submitted_at and view.submitted_at.astimezone(zone)
-    return replace(view, answers=answers.get(view.assessment_id or 0, {}), submitted_at=received)
+def _answered(
+    view: FollowUpView, answers: Mapping[int, Mapping[str, Answer]], records: PatientRecords, zone: ZoneInfo
+) -> FollowUpView:
+    assessment_id = view.assessment_id or 0
+    return replace(
+        view,
+        answers=answers.get(assessment_id, {}),
+        submitted_at=_local(view.submitted_at, zone),
+        assessment=records.assessments.get(assessment_id),
+        regions=records.regions.get(assessment_id),
+    )
+
+
+def _local(instant: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return instant.astimezone(zone) if instant else None
+
+
+def _day(instant: datetime | None, zone: ZoneInfo) -> date | None:
+    return instant.astimezone(zone).date() if instant else None

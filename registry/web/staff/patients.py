@@ -9,12 +9,14 @@ from wtforms.fields import SelectChoice
 
 from registry.domain.errors import Unknown
 from registry.domain.study import Grouping
-from registry.domain.vocabularies import LUMBAR_DISEASE, Evidence, OperationState, Sex, region_of
+from registry.domain.vocabularies import LUMBAR_DISEASE, ConsentRoute, Evidence, OperationState, Sex, region_of
+from registry.services.consent import Decision
 from registry.services.enrolment import (
     ContactDetails,
     NewPatient,
     change_contact,
     enrol,
+    leave_study,
     record_death,
     resume_emails,
     stop_emails,
@@ -26,7 +28,6 @@ from registry.storage.enrolments import PAGE_SIZE, count_patients, page_of_patie
 from registry.storage.models import Operation
 from registry.web.forms import (
     ClassificationForm,
-    ConfirmForm,
     ContactForm,
     DeathForm,
     EnrolmentForm,
@@ -36,6 +37,7 @@ from registry.web.forms import (
     folded,
     plain,
 )
+from registry.web.patient.region_words import region_words
 from registry.web.staff.access import by, require_staff, site, staff
 from registry.web.staff.patient_view import patient_view
 from registry.web.staff.saving import Page, form_page, patient_of_site, planning, recording, saved, to_patient
@@ -69,12 +71,20 @@ def enrol_page() -> Page:
     """Enrol a patient on one screen."""
     form = EnrolmentForm()
     form.site.choices = [SelectChoice(site().code, site().name["en"])]
+    if not state().study.consent.version:
+        del form.consent
     public_id = ""
 
     def save(session: Session) -> None:
         nonlocal public_id
         patient = enrol(
-            session, site_id=staff().site_id, patient=_typed(form), enrolled_on=today(site()), by=by(), now=now()
+            session,
+            site_id=staff().site_id,
+            patient=_typed(form),
+            enrolled_on=today(site()),
+            consent=_consent(form),
+            by=by(),
+            now=now(),
         )
         public_id = patient.public_id
 
@@ -94,6 +104,19 @@ def _typed(form: EnrolmentForm) -> NewPatient:
     )
 
 
+def _consent(form: EnrolmentForm) -> Decision | None:
+    """The consent that was given at the hospital; otherwise the form asks."""
+    if "consent" not in form or form.consent.data != ConsentRoute.HOSPITAL:
+        return None
+    return Decision(
+        version=state().study.consent.version,
+        is_given=True,
+        route=ConsentRoute.HOSPITAL,
+        language=form.language.data,
+        decided_on=today(site()),
+    )
+
+
 @blueprint.get("/<public_id>")
 def detail(public_id: str) -> str:
     """One patient: taking part, operations, classification, answers and mails."""
@@ -101,7 +124,13 @@ def detail(public_id: str) -> str:
     view = patient_view(row, state().study, today=today(site()))
     with state().database.reading() as session:
         view = view.with_history(session, zone=site().zone)
-    return render_template("patients/detail.html", view=view, items=state().study.items, confirm=ConfirmForm())
+    return render_template(
+        "patients/detail.html",
+        view=view,
+        items=state().study.items,
+        asks_consent=bool(state().study.consent.version),
+        region_words=region_words(),
+    )
 
 
 @blueprint.route("/<public_id>/contact", methods=["GET", "POST"])
@@ -146,7 +175,7 @@ def operation_new(public_id: str) -> Page:
     return form_page("patients/operation.html", form, row=row, operation=None)
 
 
-@blueprint.route("/<public_id>/operations/<int:operation_id>", methods=["GET", "POST"])
+@blueprint.route("/<public_id>/operations/<row:operation_id>", methods=["GET", "POST"])
 def operation_edit(public_id: str, operation_id: int) -> Page:
     """Correct an operation or move it on."""
     row = patient_of_site(public_id)
@@ -225,6 +254,8 @@ def _ending(
 
 def _withdraw(session: Session, patient_id: int, form: StaffForm) -> None:
     withdraw(session, patient_id=patient_id, withdrawn_on=_day(form, "withdrawn_on"), **recording())
+    if form.delete_answers.data:
+        leave_study(session, patient_id=patient_id, delete_answers=True, **recording())
 
 
 def _die(session: Session, patient_id: int, form: StaffForm) -> None:

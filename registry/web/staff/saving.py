@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from registry.domain.errors import InvalidInput, Unknown
 from registry.storage.database import Session
 from registry.storage.enrolments import PatientRow, patient_by_public_id
+from registry.storage.models import FollowUp
 from registry.web.forms import StaffForm
 from registry.web.staff.access import by, site, staff
 from registry.web.state import now, state, today
@@ -55,6 +56,14 @@ def patient_of_site(public_id: str) -> PatientRow:
     return row
 
 
-def to_patient(public_id: str) -> Response:
+def follow_up_of(row: PatientRow, follow_up_id: int) -> FollowUp:
+    """A follow-up of a patient; another patient's is not there."""
+    found = next((one.follow_up for one in row.follow_ups if one.follow_up.id == follow_up_id), None)
+    if found is None:
+        raise Unknown("no such follow-up of this patient")
+    return found
+
+
+def to_patient(public_id: str, *, anchor: str | None = None) -> Response:
     """Back to the page of a patient."""
-    return redirect(url_for("patients.detail", public_id=public_id), code=303)
+    return redirect(url_for("patients.detail", public_id=public_id, _anchor=anchor), code=303)

@@ -155,6 +155,8 @@
     }
 
     nudge(step, event) {
+      // Hidden while nothing is marked: a program that presses it all the same makes no answer.
+      if (this.score() === null) return;
       const isKey = event.detail === 0;
       this.put(within(this.score() + step), isKey ? "keyboard" : this.pointerType);
     }

@@ -1,0 +1,60 @@
+"""Regions of the body that a patient ticks: the whole set is one answer, and a correction is a new version."""
+
+from collections.abc import Collection
+from datetime import date, datetime
+
+from sqlalchemy import insert, update
+from sqlmodel import Session, func, select
+
+from registry.domain.actors import Actor
+from registry.domain.study import Study
+from registry.domain.vocabularies import BodyRegion
+from registry.services import audit
+from registry.services.assessment import begun, look_for_haste, refuse_unless_agreed, refuse_unless_taken
+from registry.storage.forms import Form, marking_of
+from registry.storage.models import BodyMarking
+from registry.storage.models.base import table_of
+
+_marking = table_of(BodyMarking).c
+
+
+def record_marking(
+    session: Session,
+    *,
+    form: Form,
+    regions: Collection[BodyRegion],
+    study: Study,
+    language: str,
+    today: date,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Save where it hurts, on a form locked and opened in this transaction; no region at all means nowhere."""
+    refuse_unless_taken(form, today)
+    refuse_unless_agreed(form, study)
+    ticked = [region.value for region in BodyRegion if region in regions]
+    standing = marking_of(session, form=form)
+    if standing and list(standing.regions) == ticked and standing.answered_on >= form.window.opens_on:
+        return
+    if standing and today > form.window.closes_on and form.window.contains(standing.answered_on):
+        return
+    if standing is not None:
+        session.execute(update(BodyMarking).where(_marking.id == standing.id).values(superseded_at=now))
+    assessment_id = begun(session, form=form, language=language, now=now)
+    highest = select(func.coalesce(func.max(_marking.version), 0)).where(_marking.assessment_id == assessment_id)
+    version = session.exec(highest).one() + 1
+    session.execute(
+        insert(BodyMarking).values(
+            assessment_id=assessment_id, version=version, regions=ticked, answered_on=today, recorded_at=now
+        )
+    )
+    audit.record(
+        session,
+        action="regions_saved",
+        subject="assessment",
+        subject_id=assessment_id,
+        by=by,
+        now=now,
+        version=version,
+    )
+    look_for_haste(session, form=form, assessment_id=assessment_id, by=by, now=now)

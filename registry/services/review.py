@@ -1,0 +1,111 @@
+"""Answers that may come from a program: staff look at them, and confirm them or set them aside."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, or_, update
+from sqlmodel import Session, col, func, select
+
+from registry.domain.actors import Actor
+from registry.domain.errors import Unknown
+from registry.domain.instruments import DEVICE_MODES
+from registry.domain.study import Study
+from registry.services import audit
+from registry.services.follow_up_plan import plan_again
+from registry.storage.forms import lock_follow_up
+from registry.storage.models import Answer, Assessment, BodyMarking, Contact, FollowUp, Patient
+from registry.storage.models.base import table_of
+
+_answer = table_of(Answer).c
+_assessment = table_of(Assessment).c
+_marking = table_of(BodyMarking).c
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """Answers that nobody has looked at, whose they are said to be, and of which form."""
+
+    assessment: Assessment
+    patient: Patient
+    contact: Contact
+    follow_up: FollowUp
+
+
+def answers_to_review(session: Session, *, site_id: int) -> list[Doubtful]:
+    """The suspected answers of a site, the newest first."""
+    rows = session.execute(
+        select(Assessment, Patient, Contact, FollowUp)
+        .join(Patient, col(Patient.id) == Assessment.patient_id)
+        .join(Contact, col(Contact.patient_id) == Patient.id)
+        .join(FollowUp, col(FollowUp.id) == Assessment.follow_up_id)
+        .where(*_doubtful(site_id))
+        .order_by(col(Assessment.started_at).desc(), col(Assessment.id).desc())
+    )
+    return [Doubtful(*row) for row in rows]
+
+
+def n_answers_to_review(session: Session, *, site_id: int) -> int:
+    """How many forms of a site wait for somebody to look at them."""
+    joined = select(func.count()).select_from(Assessment).join(Patient, col(Patient.id) == Assessment.patient_id)
+    return session.exec(joined.where(*_doubtful(site_id))).one()
+
+
+def assessment_of_site(session: Session, *, assessment_id: int, site_id: int) -> Assessment:
+    """The answers of a patient of a site; another site's are not there."""
+    of_site = (Assessment.id == assessment_id, Patient.site_id == site_id)
+    statement = select(Assessment).join(Patient, col(Patient.id) == Assessment.patient_id).where(*of_site)
+    found = session.exec(statement).first()
+    if found is None:
+        raise Unknown("no such answers at this site")
+    return found
+
+
+def confirm_answers(session: Session, *, assessment_id: int, by: Actor, now: datetime) -> None:
+    """Say that suspected answers are the patient's own; saying it twice changes nothing more."""
+    if not _is_doubtful(_held(session, assessment_id)):
+        return
+    session.execute(update(Assessment).where(_assessment.id == assessment_id).values(confirmed_at=now))
+    _record(session, "answers_confirmed", assessment_id, by, now)
+
+
+def set_aside(session: Session, *, assessment_id: int, study: Study, today: date, by: Actor, now: datetime) -> None:
+    """Take suspected answers out of the form, kept as superseded versions, and ask the patient again."""
+    found = _held(session, assessment_id)
+    if not _is_doubtful(found):
+        return
+    # What staff have entered from paper or a telephone call is nobody's doubt; a skipped question has no mode.
+    by_device = or_(_answer.mode.is_(None), _answer.mode.in_(DEVICE_MODES))
+    answers = (_answer.assessment_id == assessment_id, _answer.superseded_at.is_(None), by_device)
+    session.execute(update(Answer).where(*answers).values(superseded_at=now))
+    markings = (_marking.assessment_id == assessment_id, _marking.superseded_at.is_(None))
+    session.execute(update(BodyMarking).where(*markings).values(superseded_at=now))
+    emptied = {"submitted_at": None, "suspicion": None, "confirmed_at": None, "respondent": None}
+    session.execute(update(Assessment).where(_assessment.id == assessment_id).values(**emptied))
+    _record(session, "answers_set_aside", assessment_id, by, now, reason=found.suspicion)
+    plan_again(session, patient_id=found.patient_id, study=study, today=today)
+
+
+def _held(session: Session, assessment_id: int) -> Assessment:
+    """The assessment as it stands once nobody else writes on its form."""
+    found = session.get_one(Assessment, assessment_id)
+    lock_follow_up(session, follow_up_id=found.follow_up_id)
+    session.refresh(found)
+    return found
+
+
+def _is_doubtful(found: Assessment) -> bool:
+    return found.suspicion is not None and found.confirmed_at is None
+
+
+def _doubtful(site_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Assessment.suspicion).is_not(None),
+        col(Assessment.confirmed_at).is_(None),
+        col(Patient.site_id) == site_id,
+    )
+
+
+def _record(
+    session: Session, action: str, assessment_id: int, by: Actor, now: datetime, **details: audit.Detail
+) -> None:
+    audit.record(session, action=action, subject="assessment", subject_id=assessment_id, by=by, now=now, **details)

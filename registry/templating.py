@@ -1,0 +1,85 @@
+"""Templates in one language: strings, dates and line breaks are bound to it once, not looked up for every word."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import cache, lru_cache, partial
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes, select_autoescape
+from jinja2.visitor import NodeTransformer
+
+from registry import languages
+from registry.places import TEMPLATES
+
+_DATES: dict[str, Callable[[Any, str], str]] = {
+    "long_day": languages.long_day,
+    "week_day": languages.week_day,
+    "short_day": languages.short_day,
+    "month": languages.month,
+    "moment": languages.moment,
+}
+
+
+class _Translating(NodeTransformer):
+    """Puts the words of a language into a template while it is compiled: pages are made of little else."""
+
+    def __init__(self, gettext: Callable[[str], str]) -> None:
+        self._gettext = gettext
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802  the name that Jinja asks for
+        """Replace `_("words")`; a call that fills something in stays one."""
+        found = self.generic_visit(node)
+        is_plain = len(node.args) == 1 and isinstance(node.args[0], nodes.Const) and not node.kwargs
+        if is_plain and isinstance(node.node, nodes.Name) and node.node.name == "_":
+            return nodes.Const(self._gettext(node.args[0].value), lineno=node.lineno)  # type: ignore[attr-defined]
+        return found
+
+
+class _OfOneLanguage(Environment):
+    """Jinja's environment, with the words of a language instead of calls that look them up."""
+
+    def __init__(self, language: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._gettext = languages.translations(language).gettext
+        self.globals["_"] = partial(_translated, self._gettext)
+        self.filters.update(filters(language))
+        # For a macro that depends on little: most patients see the same six untouched lines.
+        self.globals["kept"] = lru_cache(maxsize=1024)(_called)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree: nodes.Template = _Translating(self._gettext).visit(super()._parse(source, name, filename))
+        return tree
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates of a language; HTML is escaped, and a missing name is an error, not an empty space."""
+    return _OfOneLanguage(
+        language,
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(enabled_extensions=["html"], default=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # A release is a restart: nobody asks the disk for each page whether a template has changed.
+        auto_reload=False,
+    )
+
+
+def _called(macro: Callable[..., str], *arguments: Any) -> str:
+    return macro(*arguments)
+
+
+def filters(language: str) -> dict[str, Callable[..., Any]]:
+    """How dates and Japanese phrases are written in a language."""
+    dates = {name: _bound(written, language) for name, written in _DATES.items()}
+    return dates | {"phrased": partial(languages.phrased, language=language)}
+
+
+def _translated(gettext: Callable[[str], str], text: str, **values: Any) -> str:
+    words = gettext(text)
+    return words % values if values else words
+
+
+def _bound(written: Callable[[Any, str], str], language: str) -> Callable[[date | datetime], str]:
+    return lambda value: written(value, language)

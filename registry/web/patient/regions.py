@@ -1,0 +1,66 @@
+"""Where it hurts: labelled boxes, with a figure to touch where a script runs; nobody has to tick anything."""
+
+from flask import Blueprint, g, request, url_for
+from werkzeug.wrappers import Response
+
+from registry.domain.errors import Unknown
+from registry.domain.vocabularies import BodyRegion
+from registry.services.marking import record_marking
+from registry.storage.forms import Form, SavedMarking, marking_of
+from registry.web.patient.access import give_pass, pass_of, shown_open_form, writing, written_form
+from registry.web.patient.context import page
+from registry.web.patient.region_words import region_words
+from registry.web.patient.steps import recording, to
+from registry.web.rendering import page_language, translated
+from registry.web.state import state
+
+blueprint = Blueprint("regions", __name__)
+
+NOWHERE = "nowhere"
+
+
+@blueprint.before_request
+def _only_if_asked() -> None:
+    if not state().study.asks_body_regions:
+        raise Unknown("the protocol does not ask for regions")
+
+
+@blueprint.get("/form/<public_id>/regions")
+def ask(public_id: str) -> str:
+    """The boxes, with those ticked before."""
+    return _regions_page(shown_open_form(public_id), error=None)
+
+
+def _regions_page(form: Form, *, error: str | None) -> str:
+    public_id, marking = form.public_id, _marking(form)
+    is_correction = request.args.get("back") == "check"
+    last = len(state().study.items)
+    check_url = url_for("sending.check", public_id=public_id)
+    return page(
+        "patient/regions.html",
+        g.site,
+        regions=region_words(),
+        ticked=frozenset(marking.regions) if marking and not error else frozenset(),
+        is_nowhere=marking is not None and not marking.regions and not error,
+        error=error,
+        action=url_for("regions.save", public_id=public_id),
+        back_url=check_url if is_correction else url_for("form.question", public_id=public_id, number=last),
+    )
+
+
+def _marking(form: Form) -> SavedMarking | None:
+    with state().database.reading() as session:
+        return marking_of(session, form=form)
+
+
+@blueprint.post("/form/<public_id>/regions")
+def save(public_id: str) -> Response | tuple[str, int]:
+    """Save what was ticked and go on; nothing ticked is no answer, and does not say what becomes of one that stands."""
+    ticked = set(request.form.getlist("region"))
+    if not ticked and _marking(form := written_form(public_id)) is not None:
+        return _regions_page(form, error=translated("Tick the places again, or “Nowhere”")), 422
+    regions = [region for region in BodyRegion if region in ticked]
+    with writing(public_id) as (session, form):
+        if regions or NOWHERE in ticked:
+            record_marking(session, form=form, regions=regions, language=page_language(), **recording(form))
+    return give_pass(to("sending.check", public_id), pass_of(form))

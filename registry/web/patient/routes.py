@@ -1,0 +1,79 @@
+"""Other ways to answer: by telephone, on paper, or by a fresh link once the form has closed."""
+
+from flask import Blueprint, Response, g, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from registry.domain.vocabularies import CallTime
+from registry.services.fresh_links import ask_for_fresh_link
+from registry.services.phone_requests import ask_for_call, has_telephone
+from registry.storage.forms import Form
+from registry.web.paper import paper_response
+from registry.web.patient.access import give_pass, pass_of, shown_form, writing, written_form
+from registry.web.patient.context import page
+from registry.web.patient.steps import by_patient, to
+from registry.web.rendering import page_language, translated
+from registry.web.state import now, state, today
+
+blueprint = Blueprint("routes", __name__)
+
+
+@blueprint.get("/form/<public_id>/phone")
+def phone(public_id: str) -> str:
+    """Ask when to call."""
+    return _phone_page(shown_form(public_id), error=None)
+
+
+@blueprint.post("/form/<public_id>/phone")
+def ask_call(public_id: str) -> AnyResponse | tuple[str, int]:
+    """Put the form into the phone queue; without a time of day, say what to do."""
+    call_time = next((time for time in CallTime if time == request.form.get("call_time")), None)
+    if call_time is None:
+        return _phone_page(written_form(public_id), error=translated("Choose when we should call")), 422
+    with writing(public_id) as (session, form):
+        ask_for_call(session, form=form, call_time=call_time, today=today(g.site), by=by_patient(form), now=now())
+    return give_pass(to("routes.phone_asked", public_id), pass_of(form))
+
+
+@blueprint.get("/form/<public_id>/phone/asked")
+def phone_asked(public_id: str) -> str:
+    """That somebody will call."""
+    shown_form(public_id)
+    form_url = url_for("form.start", public_id=public_id)
+    return page("patient/phone_asked.html", g.site, form_url=form_url)
+
+
+@blueprint.get("/form/<public_id>/paper.pdf")
+def paper(public_id: str) -> Response:
+    """The form on paper, to print."""
+    form = shown_form(public_id)
+    return paper_response(
+        follow_up_id=form.follow_up_id, site=g.site, language=page_language(), closes_on=form.closes_on
+    )
+
+
+@blueprint.post("/form/<public_id>/renew")
+def renew(public_id: str) -> AnyResponse:
+    """Send a fresh link to the registered address if one may go out; the page after it says the same either way."""
+    with writing(public_id) as (session, form):
+        ask_for_fresh_link(session, form=form, today=today(g.site), by=by_patient(form), now=now())
+    return give_pass(to("routes.renewed", public_id), pass_of(form))
+
+
+@blueprint.get("/form/<public_id>/renewed")
+def renewed(public_id: str) -> str:
+    """What was done, or would have been."""
+    shown_form(public_id)
+    return page("patient/renewed.html", g.site)
+
+
+def _phone_page(form: Form, *, error: str | None) -> str:
+    with state().database.reading() as session:
+        is_known = has_telephone(session, patient_id=form.patient_id)
+    return page(
+        "patient/phone.html",
+        g.site,
+        is_known=is_known,
+        error=error,
+        action=url_for("routes.ask_call", public_id=form.public_id),
+        back_url=url_for("form.start", public_id=form.public_id),
+    )

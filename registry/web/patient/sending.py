@@ -1,0 +1,163 @@
+"""The end of a form: the answers before they are sent, who filled them in, and the receipt."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from flask import Blueprint, Response, g, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from registry.domain.calendar import add_months
+from registry.domain.errors import Unknown
+from registry.domain.instruments import Item, Wording
+from registry.domain.vocabularies import Respondent
+from registry.languages import LANGUAGES, listed
+from registry.services.assessment import refuse_unless_agreed_now, refuse_unless_open, submit
+from registry.storage.forms import Form, marking_of
+from registry.web.patient.access import give_pass, pass_of, shown_form, shown_open_form, take_passes, writing
+from registry.web.patient.calendar_file import calendar_file
+from registry.web.patient.context import page
+from registry.web.patient.region_words import region_words
+from registry.web.patient.steps import first_open, recording, to
+from registry.web.rendering import page_language, translated
+from registry.web.state import state, today
+
+blueprint = Blueprint("sending", __name__)
+
+
+@blueprint.get("/form/<public_id>/check")
+def check(public_id: str) -> str:
+    """The answers before they are sent."""
+    return _check_page(shown_open_form(public_id), error=None)
+
+
+@blueprint.post("/form/<public_id>/check")
+def send(public_id: str) -> AnyResponse | tuple[str, int]:
+    """Send the answers; pressing twice sends once."""
+    respondent = next((one for one in Respondent if one == request.form.get("respondent")), None)
+    with writing(public_id) as (session, form):
+        number = first_open(form)
+        if number is None and respondent is not None:
+            submit(session, form=form, respondent=respondent, **recording(form))
+    if number is not None:
+        return give_pass(to("form.question", public_id, number=number), pass_of(form))
+    if respondent is None:
+        refuse_unless_open(form, today(g.site))
+        refuse_unless_agreed_now(form, state().study)
+        return _check_page(form, error=translated("Choose who filled this in")), 422
+    return give_pass(to("sending.done", public_id), pass_of(form))
+
+
+@blueprint.get("/form/<public_id>/done")
+def done(public_id: str) -> str | AnyResponse:
+    """The receipt, as often as it is opened."""
+    form = shown_form(public_id)
+    if form.submitted_at is None:
+        return to("form.start", public_id)
+    can_change = not form.is_closed(today(g.site))
+    next_on = _next_on(form)
+    return page(
+        "patient/done.html",
+        g.site,
+        received_at=form.submitted_at.astimezone(g.site.zone),
+        reference=form.reference,
+        closes_on=form.closes_on,
+        next_on=next_on,
+        months=max(timepoint.months for timepoint in state().study.timepoints),
+        change_url=url_for("sending.check", public_id=public_id) if can_change else None,
+        calendar_url=url_for("sending.calendar", public_id=public_id) if next_on else None,
+        finish_url=url_for("sending.finish", public_id=public_id) if form.is_tablet else None,
+    )
+
+
+@blueprint.get("/form/<public_id>/next.ics")
+def calendar(public_id: str) -> Response:
+    """The next time as a day for the patient's calendar."""
+    form = shown_form(public_id)
+    next_on = _next_on(form)
+    if form.submitted_at is None or next_on is None:
+        raise Unknown("nothing comes next")
+    written = calendar_file(next_on, form=form, hospital=g.site.name[page_language()], language=page_language())
+    name = {"Content-Disposition": 'attachment; filename="next.ics"'}
+    return Response(written, content_type="text/calendar; charset=utf-8; method=PUBLISH", headers=name)
+
+
+@blueprint.post("/form/<public_id>/finish")
+def finish(public_id: str) -> AnyResponse:
+    """End a sitting at the tablet: the browser forgets the form."""
+    shown_form(public_id)
+    return take_passes(to("sending.handed_back", public_id, language=page_language(), site=g.site.code))
+
+
+@blueprint.get("/form/<public_id>/handed-back")
+def handed_back(public_id: str) -> str:
+    """What a tablet shows between two patients: nothing about either, in the language of the one who finished."""
+    language = request.args.get("language")
+    g.language = language if language in LANGUAGES else page_language()
+    sites = state().settings.sites
+    site = next((site for site in sites if site.code == request.args.get("site")), sites[0])
+    return page("patient/handed_back.html", site, public_id=public_id)
+
+
+@dataclass(frozen=True)
+class CheckedAnswer:
+    """One line of the check page."""
+
+    wording: Wording
+    score: int | None
+    is_skipped: bool
+    change_url: str | None
+
+
+def _check_page(form: Form, *, error: str | None) -> str:
+    public_id = form.public_id
+    return page(
+        "patient/check.html",
+        g.site,
+        is_sent=form.submitted_at is not None,
+        rows=[_row(form, number, item) for number, item in enumerate(state().study.items, start=1)],
+        regions=_regions(form) if state().study.asks_body_regions else None,
+        regions_url=url_for("regions.ask", public_id=public_id, back="check"),
+        respondent=request.form.get("respondent") or form.respondent,
+        error=error,
+        action=url_for("sending.send", public_id=public_id),
+        back_url=_back_url(public_id),
+    )
+
+
+def _back_url(public_id: str) -> str:
+    if state().study.asks_body_regions:
+        return url_for("regions.ask", public_id=public_id)
+    return url_for("form.question", public_id=public_id, number=len(state().study.items))
+
+
+def _row(form: Form, number: int, item: Item) -> CheckedAnswer:
+    saved = form.answers.get(item.code)
+    return CheckedAnswer(
+        wording=item.words[page_language()],
+        score=saved.score if saved else None,
+        is_skipped=saved is not None and saved.is_skipped,
+        change_url=None if form.is_locked(item.code, today(g.site)) else _change_url(form, number),
+    )
+
+
+def _change_url(form: Form, number: int) -> str:
+    return url_for("form.question", public_id=form.public_id, number=number, back="check")
+
+
+def _regions(form: Form) -> str:
+    """The regions that were ticked, in words."""
+    with state().database.reading() as session:
+        marking = marking_of(session, form=form)
+    if marking is None or marking.answered_on < form.window.opens_on:
+        return translated("Not answered")
+    words = region_words()
+    ticked = [text for region, text in words.items() if region in marking.regions]
+    return listed(ticked, page_language()) if ticked else translated("Nowhere")
+
+
+def _next_on(form: Form) -> date | None:
+    """About when the patient hears from the hospital again."""
+    current, following = state().study.timepoint(form.timepoint), state().study.next_timepoint(form.timepoint)
+    if current is None or following is None:
+        return None
+    return add_months(form.window.due_on, following.months - current.months)

@@ -1,0 +1,48 @@
+"""Answers that may come from a program: the list, and what staff say about each."""
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from registry.services.review import answers_to_review, assessment_of_site, confirm_answers, set_aside
+from registry.web.staff.access import by, require_staff, site, staff
+from registry.web.staff.saving import planning, to_patient
+from registry.web.state import now, state
+
+blueprint = Blueprint("review", __name__, url_prefix="/answers-to-review")
+blueprint.before_request(require_staff)
+
+
+@blueprint.get("")
+def listed() -> str:
+    """The forms that wait for somebody to look at them."""
+    with state().database.reading() as session:
+        found = answers_to_review(session, site_id=staff().site_id)
+    return render_template("review/list.html", doubtful=found, zone=site().zone)
+
+
+@blueprint.post("/<row:assessment_id>/confirm")
+def confirm(assessment_id: int) -> Response:
+    """Say that the answers are the patient's own."""
+    with state().database.transaction() as session:
+        found = assessment_of_site(session, assessment_id=assessment_id, site_id=staff().site_id)
+        confirm_answers(session, assessment_id=found.id, by=by(), now=now())
+    flash("The answers are confirmed as the patient's own.")
+    return _back()
+
+
+@blueprint.post("/<row:assessment_id>/set-aside")
+def ask_again(assessment_id: int) -> Response:
+    """Set the answers aside and ask the patient again."""
+    with state().database.transaction() as session:
+        found = assessment_of_site(session, assessment_id=assessment_id, site_id=staff().site_id)
+        set_aside(session, assessment_id=found.id, **planning())
+    flash("The answers are set aside. While the form is open, the patient is asked again.")
+    return _back()
+
+
+def _back() -> Response:
+    """To the patient's page if that is where the button was, otherwise to the list."""
+    public_id = request.args.get("patient", "")
+    if public_id.isalnum():
+        return to_patient(public_id, anchor="answers")
+    return redirect(url_for("review.listed"), code=303)

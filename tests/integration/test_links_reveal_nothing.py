@@ -1,0 +1,179 @@
+"""A link that opens nothing says nothing, and two patients who share a browser or a mailbox never meet."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from registry.config import Settings
+from registry.security.keys import KeyRing
+from registry.services.links import revoke_link
+from registry.storage.database import Database
+from tests.factories import BY
+from tests.opened import Opened, opened_form
+
+MALFORMED = ("0" * 25, "0" * 27, "O" * 26, "0" * 26 + ".", "a b", "%00", "é" * 26, "x" * 900)
+
+
+@pytest.fixture
+def pair(database: Database, settings: Settings, keys: KeyRing, now: datetime) -> Iterator[tuple[Opened, Opened]]:
+    """Two patients who are written to at the same address; each form was opened in a browser of its own."""
+    address = "family@example.org"
+    with (
+        opened_form(database, settings, keys, now, email=address) as one,
+        opened_form(database, settings, keys, now, email=address) as other,
+    ):
+        # The first was opened before there was a second.
+        one.client.get(one.path)
+        yield one, other
+
+
+def page(client: FlaskClient, path: str) -> tuple[int, str]:
+    response = client.get(path, follow_redirects=True)
+    return response.status_code, response.get_data(as_text=True)
+
+
+def entry_key(opened: Opened) -> str:
+    """The signed field of the page that asks for the year of birth."""
+    found = re.search(r'name="key" value="([^"]+)"', page(opened.client, opened.path)[1])
+    assert found is not None
+    return found.group(1)
+
+
+@pytest.mark.parametrize("door", ["s", "m"])
+def test_unknown_revoked_and_malformed_links_are_one_page(opened: Opened, door: str) -> None:
+    with opened.database.transaction() as session:
+        revoke_link(session, link_id=opened.link_id, by=BY, now=opened.clock())
+    revoked = opened.path.rpartition("/")[2]
+    stranger = opened.client.application.test_client()
+
+    found = {page(stranger, f"/{door}/{token}") for token in ("0" * 26, revoked, *MALFORMED)}
+
+    assert [status for status, _ in found] == [404]
+
+
+def test_patients_who_share_a_browser_do_not_see_each_others_answers(
+    database: Database, settings: Settings, keys: KeyRing, now: datetime
+) -> None:
+    with (
+        opened_form(database, settings, keys, now, email="one@example.org") as one,
+        opened_form(database, settings, keys, now, email="other@example.org") as other,
+    ):
+        shared = one.client
+        shared.post(f"{one.form_path}/q/1", data={"key": one.key(), "vas_low_back": "93"})
+        shared.get(other.path)
+
+        _, theirs = page(shared, f"{other.form_path}/q/1")
+        _, own = page(shared, f"{one.form_path}/q/1")
+
+        assert ('value="93"' in own, 'value="93"' in theirs) == (True, False)
+
+
+def test_a_browser_without_the_other_link_sees_nothing_of_the_other(pair: tuple[Opened, Opened]) -> None:
+    one, other = pair
+
+    found = {page(one.client, other.form_path + path)[0] for path in ("", "/q/1", "/check", "/done", "/phone")}
+
+    assert found == {404}
+
+
+def test_patients_who_share_a_mailbox_are_asked_for_the_year_before_anything_is_shown(
+    pair: tuple[Opened, Opened],
+) -> None:
+    one, _ = pair
+
+    shown = [page(one.client, one.form_path + path) for path in ("", "/q/1", "/regions", "/check", "/done", "/phone")]
+
+    assert {status for status, _ in shown} == {200}
+    assert all("In which year were you born?" in text for _, text in shown)
+
+
+def test_a_wrong_year_is_refused_at_its_field_and_kept(pair: tuple[Opened, Opened]) -> None:
+    one, _ = pair
+
+    response = one.client.post(f"{one.form_path}/start", data={"key": entry_key(one), "birth_year": "1951"})
+
+    text = response.get_data(as_text=True)
+    assert response.status_code == 422
+    assert re.search(r'id="birth_year"[^>]*value="1951"', text)
+    assert 'id="error_birth_year"' in text
+    assert "1952" not in re.sub(r"such as 1952", "", text)
+
+
+def test_after_five_wrong_years_even_the_right_one_leads_to_the_telephone(pair: tuple[Opened, Opened]) -> None:
+    one, _ = pair
+    key = entry_key(one)
+    for year in range(1940, 1945):
+        one.client.post(f"{one.form_path}/start", data={"key": key, "birth_year": str(year)})
+
+    response = one.client.post(f"{one.form_path}/start", data={"key": key, "birth_year": "1952"})
+
+    assert (response.status_code, "Call 06-0000-0000" in response.get_data(as_text=True)) == (422, True)
+
+
+def test_the_right_year_goes_on_to_the_questions(pair: tuple[Opened, Opened]) -> None:
+    one, _ = pair
+
+    response = one.client.post(f"{one.form_path}/start", data={"key": entry_key(one), "birth_year": "昭和27年"})
+
+    assert (response.status_code, response.headers["Location"]) == (303, f"{one.form_path}/q/1")
+    assert "In which year" not in page(one.client, f"{one.form_path}/q/1")[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/q/1", {"vas_low_back": "47"}),
+        ("/regions", {"region": "nowhere"}),
+        ("/consent", {"consent": "disagree"}),
+        ("/check", {"respondent": "self"}),
+        ("/phone", {"call_time": "morning"}),
+        ("/renew", {}),
+    ],
+)
+def test_the_key_of_the_question_for_the_year_writes_nothing(
+    pair: tuple[Opened, Opened], path: str, fields: dict[str, str]
+) -> None:
+    one, _ = pair
+    key, before = entry_key(one), one.rows()
+
+    response = one.client.post(one.form_path + path, data={"key": key, **fields})
+
+    assert (response.status_code, one.rows() == before) == (404, True)
+
+
+@pytest.mark.parametrize("year", ["", "1900"])
+def test_the_page_that_asks_again_without_its_cookie_opens_no_more_than_before(
+    pair: tuple[Opened, Opened], year: str
+) -> None:
+    one, _ = pair
+    stranger = one.client.application.test_client()
+
+    refused = stranger.post(f"{one.form_path}/start", data={"key": entry_key(one), "birth_year": year})
+    found = re.search(r'name="key" value="([^"]+)"', refused.get_data(as_text=True))
+
+    assert (refused.status_code, found is not None) == (422, True)
+    assert found is not None
+    again = stranger.post(f"{one.form_path}/q/1", data={"key": found.group(1), "vas_low_back": "47"})
+    assert (again.status_code, one.rows()["answer"]) == (404, [])
+
+
+@pytest.mark.parametrize("typed", ["1952", "１９５２年", "昭和27年", "s27", "昭27", "S.27", "1952年生まれ"])
+def test_a_year_is_read_as_people_write_it(pair: tuple[Opened, Opened], typed: str) -> None:
+    one, _ = pair
+
+    response = one.client.post(f"{one.form_path}/start", data={"key": entry_key(one), "birth_year": typed})
+
+    assert response.status_code == 303
+
+
+def test_what_is_no_year_is_no_wrong_one(pair: tuple[Opened, Opened]) -> None:
+    one, _ = pair
+    for _ in range(6):
+        one.client.post(f"{one.form_path}/start", data={"key": entry_key(one), "birth_year": "two"})
+
+    response = one.client.post(f"{one.form_path}/start", data={"key": entry_key(one), "birth_year": "1952"})
+
+    assert response.status_code == 303

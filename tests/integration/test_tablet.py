@@ -1,0 +1,156 @@
+"""The tablet: once handed over, it shows one form and nothing of the staff, of anybody else, or later."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from werkzeug.test import TestResponse
+
+from registry.config import Settings
+from registry.storage.database import Database
+from registry.web.staff import tablet
+from tests.desk import ITEMS, AtDesk, Desk, at_desk
+from tests.live import SetClock
+
+
+@pytest.fixture
+def alice(database: Database, settings: Settings, now: datetime) -> Iterator[Desk]:
+    with at_desk(database, settings, now) as desk:
+        desk.sign_in()
+        yield desk
+
+
+def hand_over(desk: Desk, patient: AtDesk) -> str:
+    """Begin a sitting, and give the address of its form."""
+    response = desk.send(f"{patient.form_path}/tablet")
+    assert response.status_code == 303, response.get_data(as_text=True)
+    return response.headers["Location"]
+
+
+def send(desk: Desk, form: str, path: str, **fields: str) -> TestResponse:
+    key = re.search(r'name="key" value="([^"]+)"', desk.client.get(form, follow_redirects=True).get_data(as_text=True))
+    assert key is not None
+    return desk.client.post(f"{form}{path}", data={"key": key.group(1), **fields})
+
+
+def test_the_page_before_says_what_will_happen(alice: Desk) -> None:
+    page = alice.page(f"{alice.patient().form_path}/tablet")
+
+    assert ("You will be signed out" in page, "Hand the device over" in page) == (True, True)
+
+
+def test_the_form_opens_in_the_language_of_the_patient(alice: Desk) -> None:
+    form = hand_over(alice, alice.patient(language="ja"))
+
+    response = alice.client.get(form)
+
+    assert (response.status_code, 'lang="ja"' in response.get_data(as_text=True)) == (200, True)
+
+
+def test_no_page_of_the_staff_opens_afterwards(alice: Desk) -> None:
+    patient = alice.patient()
+    hand_over(alice, patient)
+
+    pages = ["/patients", patient.path, f"{patient.form_path}/paper", "/phone-queue", "/answers-to-review"]
+    pages += ["/reports/cohort", "/patients/new", f"{patient.form_path}/tablet", f"{patient.form_path}/paper.pdf"]
+    responses = [alice.client.get(page) for page in pages]
+
+    assert {response.status_code for response in responses} == {303}
+    assert all(response.headers["Location"].startswith("/login") for response in responses)
+    assert alice.client.get_cookie("staff") is None
+
+
+def test_a_copy_of_the_session_opens_nothing_either(alice: Desk) -> None:
+    cookie = alice.client.get_cookie("staff")
+    assert cookie is not None
+    hand_over(alice, alice.patient())
+    thief = alice.client.application.test_client()
+    thief.set_cookie("staff", cookie.value)
+
+    assert thief.get("/patients").status_code == 303
+
+
+def test_no_page_is_kept_by_the_browser_for_going_back(alice: Desk) -> None:
+    patient = alice.patient()
+    pages = [alice.client.get(page) for page in ("/patients", patient.path, f"{patient.form_path}/tablet")]
+    form = hand_over(alice, patient)
+
+    pages += [alice.client.get(form), alice.client.get(f"{form}/q/1")]
+
+    assert {page.headers["Cache-Control"] for page in pages} == {"no-store"}
+
+
+def test_the_form_is_gone_once_it_is_finished(alice: Desk) -> None:
+    patient = alice.patient()
+    form = hand_over(alice, patient)
+    for number, item in enumerate(ITEMS, start=1):
+        assert send(alice, form, f"/q/{number}", **{f"vas_{item}": "47"}).status_code == 303
+    send(alice, form, "/check", respondent="self")
+    assert alice.client.get(f"{form}/done").status_code == 200
+
+    alice.client.post(f"{form}/finish")
+
+    assert [alice.client.get(f"{form}{page}").status_code for page in ("", "/q/1", "/check", "/done")] == [404] * 4
+    assert len(patient.answers()) == 6
+
+
+def test_a_sitting_that_was_left_open_ends_by_itself(alice: Desk) -> None:
+    form = hand_over(alice, alice.patient())
+    assert isinstance(alice.clock, SetClock)
+    alice.clock.instant += timedelta(hours=2, minutes=1)
+
+    assert alice.client.get(form).status_code == 404
+
+
+def second_sitting(desk: Desk) -> str:
+    """The first form, left open, after somebody else's sitting has begun."""
+    first = hand_over(desk, desk.patient())
+    desk.sign_in()
+    hand_over(desk, desk.patient())
+    return first
+
+
+def test_the_next_patient_does_not_see_the_form_of_the_one_before(alice: Desk) -> None:
+    assert alice.client.get(second_sitting(alice)).status_code == 404
+
+
+def test_it_is_the_taking_of_passes_that_hides_it(alice: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tablet, "take_passes", lambda response: response)
+
+    assert alice.client.get(second_sitting(alice)).status_code == 200
+
+
+def test_looking_at_the_page_before_changes_nothing(alice: Desk) -> None:
+    patient = alice.patient()
+
+    alice.page(f"{patient.form_path}/tablet")
+
+    assert alice.client.get("/patients").status_code == 200
+
+
+def test_a_form_that_is_not_open_is_not_handed_over(alice: Desk, now: datetime) -> None:
+    patient = alice.patient()
+    alice.clock.instant = now + timedelta(days=60)
+    alice.sign_in()
+
+    response = alice.send(f"{patient.form_path}/tablet")
+
+    assert (response.status_code, alice.client.get("/patients").status_code) == (422, 200)
+
+
+@pytest.mark.parametrize("end", ["finish", "two hours"])
+def test_a_page_left_on_the_screen_opens_and_saves_nothing_after_the_sitting(alice: Desk, end: str) -> None:
+    patient = alice.patient()
+    form = hand_over(alice, patient)
+    key = re.search(r'name="key" value="([^"]+)"', alice.client.get(form).get_data(as_text=True))
+    assert key is not None
+    if end == "finish":
+        send(alice, form, "/finish")
+    else:
+        alice.clock.instant += timedelta(hours=2, minutes=1)
+
+    response = alice.client.post(f"{form}/q/1", data={"key": key.group(1), "vas_low_back": "47"})
+
+    assert (response.status_code, patient.answers()) == (404, {})
+    assert alice.client.get(f"{form}/check").status_code == 404
