@@ -35,7 +35,7 @@ def _refuse_hidden_characters() -> None:
 
 
 def _closed(error: LinkClosed) -> tuple[str, int]:
-    renew_url = url_for("routes.renew", public_id=g.public_id) if g.get("has_other_routes") else None
+    renew_url = url_for("routes.renew", public_id=g.public_id) if g.get("can_renew") else None
     # A form that has closed is answered on paper or by telephone only when staff say so.
     g.has_other_routes = False
     site = g.get("site") or _a_site()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -130,7 +130,6 @@ def test_the_right_year_goes_on_to_the_questions(pair: tuple[Opened, Opened]) ->
         ("/consent", {"consent": "disagree"}),
         ("/check", {"respondent": "self"}),
         ("/phone", {"call_time": "morning"}),
-        ("/renew", {}),
     ],
 )
 def test_the_key_of_the_question_for_the_year_writes_nothing(
@@ -177,3 +176,26 @@ def test_what_is_no_year_is_no_wrong_one(pair: tuple[Opened, Opened]) -> None:
     response = one.client.post(f"{one.form_path}/start", data={"key": entry_key(one), "birth_year": "1952"})
 
     assert response.status_code == 303
+
+
+def test_a_closed_form_of_a_shared_mailbox_offers_a_fresh_link_without_the_year(pair: tuple[Opened, Opened]) -> None:
+    one, _ = pair
+    one.clock.instant += timedelta(days=50)
+    closed = one.client.get(one.path, follow_redirects=True)
+    key = re.search(r'name="key" value="([^"]+)"', closed.get_data(as_text=True))
+    assert (closed.status_code, key is not None) == (410, True)
+    assert key is not None
+
+    response = one.client.post(f"{one.form_path}/renew", data={"key": key.group(1)})
+
+    assert (response.status_code, one.value("SELECT count(*) FROM reminder WHERE kind = 'fresh_link'")) == (303, 1)
+    assert one.client.get(f"{one.form_path}/q/1").headers["Location"] == one.form_path
+
+
+def test_the_key_of_the_question_for_the_year_sends_no_link_while_the_form_is_open(pair: tuple[Opened, Opened]) -> None:
+    one, _ = pair
+    key, before = entry_key(one), one.rows()
+
+    one.client.post(f"{one.form_path}/renew", data={"key": key})
+
+    assert one.rows() == before

@@ -181,6 +181,7 @@ def prepare_page(form: Form) -> None:
     g.is_entry = is_entry
     g.is_begun = bool(form.answers)
     g.is_tablet = form.is_tablet
+    g.can_renew = not (form.is_tablet or form.has_refused)
     g.has_other_routes = not (form.is_tablet or is_entry or form.has_refused)
 
 

@@ -4,11 +4,12 @@ from flask import Blueprint, Response, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from registry.domain.vocabularies import CallTime
+from registry.services.assessment import lock_and_open_form
 from registry.services.fresh_links import ask_for_fresh_link
 from registry.services.phone_requests import ask_for_call, has_telephone
 from registry.storage.forms import Form
 from registry.web.paper import paper_response
-from registry.web.patient.access import give_pass, pass_of, shown_form, writing, written_form
+from registry.web.patient.access import entered_form, give_pass, pass_of, shown_form, writing, written_form
 from registry.web.patient.context import page
 from registry.web.patient.steps import by_patient, to
 from registry.web.rendering import page_language, translated
@@ -53,10 +54,16 @@ def paper(public_id: str) -> Response:
 
 @blueprint.post("/form/<public_id>/renew")
 def renew(public_id: str) -> AnyResponse:
-    """Send a fresh link to the registered address if one may go out; the page after it says the same either way."""
-    with writing(public_id) as (session, form):
+    """Send a fresh link to the registered address if one may go out; the page after it says the same either way.
+
+    It goes to nobody else, so the year of birth need not be known.
+    """
+    form, is_entry = entered_form(public_id)
+    with state().database.transaction() as session:
+        form = lock_and_open_form(session, public_id=public_id)
         ask_for_fresh_link(session, form=form, today=today(g.site), by=by_patient(form), now=now())
-    return give_pass(to("routes.renewed", public_id), pass_of(form))
+    response = to("routes.renewed", public_id)
+    return response if is_entry else give_pass(response, pass_of(form))
 
 
 @blueprint.get("/form/<public_id>/renewed")
