@@ -15,6 +15,7 @@ from registry.security.keys import KeyRing, load_keys
 from registry.services.sites import ensure_sites
 from registry.storage.database import Database
 from registry.storage.migrating import upgrade
+from tests.journeys.processes import registry_environment
 from tests.parts import POSTGRESQL_MISSING, find_postgresql, missing
 from tests.postgresql import Cluster
 
@@ -137,3 +138,15 @@ def database(settings: Settings) -> Iterator[Database]:
 def keys(settings: Settings) -> KeyRing:
     """This test's secret keys."""
     return load_keys(settings.security.key_file)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What a process of the registry is started with, on an empty database of its own."""
+    if request.param == "sqlite":
+        yield registry_environment(tmp_path)
+        return
+    running: Cluster = request.getfixturevalue("cluster")
+    name = running.new()
+    yield registry_environment(tmp_path, running.url(name))
+    running.drop(name)

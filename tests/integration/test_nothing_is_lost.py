@@ -29,10 +29,9 @@ from registry.web.app import create_app
 from registry.web.patient import form as form_pages
 from tests.conftest import ROOT
 from tests.factories import BY, make_operation, make_patient, words_read
-from tests.journeys.processes import answers, registry_environment, run, running, wait_until
+from tests.journeys.processes import answers, run, running, wait_until
 from tests.live import SetClock
 from tests.opened import OPERATED_ON, Opened
-from tests.postgresql import Cluster
 
 ITEMS = ("low_back", "leg_pain", "leg_numb", "neck", "arm_pain", "arm_numb")
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -227,17 +226,6 @@ def test_more_than_thirty_days_after_the_close_nothing_is_taken_and_nothing_save
 
 
 # The server is killed before it answers
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    if request.param == "sqlite":
-        yield registry_environment(tmp_path)
-        return
-    cluster: Cluster = request.getfixturevalue("cluster")
-    name = cluster.new()
-    yield registry_environment(tmp_path, cluster.url(name))
-    cluster.drop(name)
 
 
 @pytest.fixture

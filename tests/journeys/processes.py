@@ -12,8 +12,9 @@ from urllib.request import urlopen
 
 from sqlalchemy import create_engine, make_url, text
 
-from tests.conftest import ROOT
 from tests.live import free_port
+
+ROOT = Path(__file__).parents[2]
 
 BEGIN_SECONDS = 60
 STOP_SECONDS = 30

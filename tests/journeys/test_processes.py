@@ -4,8 +4,6 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,23 +12,10 @@ from tests.journeys.processes import (
     answers,
     ask,
     mails,
-    registry_environment,
     run,
     running,
     wait_until,
 )
-from tests.postgresql import Cluster
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    if request.param == "sqlite":
-        yield registry_environment(tmp_path)
-        return
-    cluster: Cluster = request.getfixturevalue("cluster")
-    name = cluster.new()
-    yield registry_environment(tmp_path, cluster.url(name))
-    cluster.drop(name)
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])

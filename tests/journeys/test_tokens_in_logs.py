@@ -22,10 +22,9 @@ from registry.config import load_settings
 from registry.storage.database import Database
 from tests.conftest import ROOT
 from tests.factories import make_operation, make_patient
-from tests.journeys.processes import STOP_SECONDS, answers, mails, registry_environment, run, running, wait_until
+from tests.journeys.processes import STOP_SECONDS, answers, mails, run, running, wait_until
 from tests.opened import OPERATED_ON
 from tests.parts import find_postgresql
-from tests.postgresql import Cluster
 
 ITEMS = ("low_back", "leg_pain", "leg_numb", "neck", "arm_pain", "arm_numb")
 many = pytest.mark.parametrize("n", [6, pytest.param(300, marks=pytest.mark.long)])
@@ -61,17 +60,6 @@ def found_in(content: bytes, tokens: list[str]) -> list[tuple[str, str]]:
         for encoding, forms in needles(token).items()
         if any(form in content or form in joined for form in forms)
     ]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    if request.param == "sqlite":
-        yield registry_environment(tmp_path)
-        return
-    cluster: Cluster = request.getfixturevalue("cluster")
-    name = cluster.new()
-    yield registry_environment(tmp_path, cluster.url(name))
-    cluster.drop(name)
 
 
 @pytest.fixture
