@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from registry.config_problems import in_words
+from registry.config_problems import bare_address, in_words, problem_of_a_real_address
 from registry.config_study import StudySection
 from registry.domain.errors import ConfigurationProblems
 from registry.domain.study import Study
@@ -40,12 +40,6 @@ def _known_zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError(f"{value!r} is not a time zone; write it like Asia/Tokyo")
     return value
-
-
-def _without_slash(value: str) -> str:
-    if value and not value.startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    return value.rstrip("/")
 
 
 def _short_enough(value: str) -> str:
@@ -95,7 +89,7 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
-    base_url: Annotated[str, AfterValidator(_without_slash), AfterValidator(_short_enough)] = ""
+    base_url: Annotated[str, AfterValidator(bare_address), AfterValidator(_short_enough)] = ""
     workers: int = Field(1, ge=1)
     threads: int = Field(8, ge=1)
 
@@ -218,10 +212,8 @@ def load_settings(path: Path) -> Settings:
         settings = _rooted(Settings(**table), path.resolve().parent)
     except ValidationError as error:
         raise ConfigurationProblems(in_words(error)) from None
-    if not settings.demo.enabled and not settings.web.base_url:
-        raise ConfigurationProblems(
-            ["web.base_url: give the address that patients reach; the links in mails begin with it"]
-        )
+    if not settings.demo.enabled and (problem := problem_of_a_real_address(settings.web.base_url)):
+        raise ConfigurationProblems([f"web.base_url: {problem}"])
     return settings
 
 

@@ -1,6 +1,9 @@
 """What is wrong with a configuration, in words for the person who wrote it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -19,6 +22,9 @@ _WORDS = {
     "list_type": "must be a list in square brackets",
     "tuple_type": "must be a list in square brackets",
 }
+
+_NO_HOST = "must name a host in plain letters, such as https://followup.example-hospital.jp"
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
 def in_words(error: ValidationError) -> list[str]:
@@ -55,3 +61,64 @@ def _place(details: ErrorDetails) -> str:
     for part in details["loc"]:
         place += f" {part + 1}" if isinstance(part, int) else f".{part}" if place else part
     return place
+
+
+def bare_address(value: str) -> str:
+    """Where the registry is reached and nothing more: every link begins with it, and one host alone is answered."""
+    if not value:
+        return value
+    if any(character.isspace() or not character.isprintable() for character in value):
+        raise ValueError("must hold no blanks and no characters that cannot be seen")
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError(_NO_HOST) from None
+    if problems := list(_beyond_an_address(value, parts)):
+        raise ValueError("\n".join(problems))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _beyond_an_address(value: str, parts: SplitResult) -> Iterator[str]:
+    host = parts.hostname or ""
+    if not (_HOST_NAME.fullmatch(host) or _is_number(host)):
+        yield _NO_HOST
+    if "@" in parts.netloc:
+        yield "must hold no user and no password"
+    if not _has_good_port(parts):
+        yield "must have a port from 1 to 65535, or none"
+    if parts.path not in ("", "/"):
+        yield "must end after the host, without a path; the pages have fixed places below it"
+    if "?" in value or "#" in value:
+        yield "must hold no ? and no #; they would end up inside every link"
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_this_machine(host: str) -> bool:
+    return host == "localhost" or (_is_number(host) and ip_address(host).is_loopback)
+
+
+def _has_good_port(parts: SplitResult) -> bool:
+    try:
+        port = parts.port
+    except ValueError:
+        return False
+    return port != 0 and not parts.netloc.endswith(":")
+
+
+def problem_of_a_real_address(base_url: str) -> str | None:
+    """Why an address cannot be that of a registry with real patients, or None."""
+    if not base_url:
+        return "give the address that patients reach; the links in mails begin with it"
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+        return "must begin with https://; plain http:// is for this machine and the demo alone"
+    return None

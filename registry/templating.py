@@ -1,6 +1,6 @@
 """Templates in one language: strings, dates and line breaks are bound to it once, not looked up for every word."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import date, datetime
 from functools import cache, lru_cache, partial
 from typing import Any
@@ -43,8 +43,12 @@ class _OfOneLanguage(Environment):
         self._gettext = languages.translations(language).gettext
         self.globals["_"] = partial(_translated, self._gettext)
         self.filters.update(filters(language))
-        # For a macro that depends on little: most patients see the same six untouched lines.
-        self.globals["kept"] = lru_cache(maxsize=1024)(_called)
+        # For a macro that depends on little: the same untouched lines for all, the same foot on each page of a patient.
+        self.globals["kept"] = lru_cache(maxsize=4096)(_called)
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> dict[str, Any]:
+        """One plain dictionary: Jinja's chain of two is compared key by key at every import of a macro."""
+        return {**self.globals, **(d or {})}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree: nodes.Template = _Translating(self._gettext).visit(super()._parse(source, name, filename))

@@ -151,6 +151,7 @@ def _create_current(name: str, table: str, column: str, where: str) -> None:
 
 
 def downgrade() -> None:
+    _drop_what_is_not_known_before()
     with op.batch_alter_table("reminder") as batch:
         batch.drop_constraint(op.f("uq__reminder__follow_up_id_kind_rung"), type_="unique")
         batch.drop_constraint(op.f("ck__reminder__kind_known"), type_="check")
@@ -181,3 +182,19 @@ def downgrade() -> None:
         batch.drop_column("respondent")
     for table in ("body_marking", "phone_request", "consent"):
         op.drop_table(table)
+
+
+def _drop_what_is_not_known_before() -> None:
+    # Whoever said no must not be written to by a version that knows no refusal, only a stop of e-mails.
+    op.execute(
+        "UPDATE contact SET emails_stopped_at = "
+        "(SELECT max(recorded_at) FROM consent WHERE consent.patient_id = contact.patient_id) "
+        "WHERE emails_stopped_at IS NULL "
+        "AND patient_id IN (SELECT patient_id FROM enrolment WHERE refused_on IS NOT NULL)"
+    )
+    # A mail with a fresh link has the number of a rung that stands in the ladder already.
+    op.execute("DELETE FROM reminder WHERE kind = 'fresh_link'")
+    # With the request to be phoned its reason goes: the mail stays skipped, and the next plan may bring it back.
+    op.execute("UPDATE reminder SET skip_reason = 'not_planned' WHERE skip_reason = 'phone_asked'")
+    # A sitting at a tablet is over within hours, and no mail carries its link.
+    op.execute("DELETE FROM access_link WHERE purpose = 'tablet'")

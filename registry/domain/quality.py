@@ -82,6 +82,11 @@ def suspicion_of(*, recorded_at: Iterable[datetime], mailed_at: datetime | None,
     return None
 
 
+def is_of_one_visit(*, decided_at: datetime, recorded_at: Iterable[datetime]) -> bool:
+    """Whether answers came so soon after a decision that whoever gave them had taken it, too."""
+    return any(timedelta(0) <= answered - decided_at < _SOONEST for answered in recorded_at)
+
+
 def _is_within(earlier: datetime, now: datetime, limit: timedelta) -> bool:
     """Whether little time has passed; none at all says only that the clock of a demonstration stands still."""
     return timedelta(0) < now - earlier < limit

@@ -18,21 +18,12 @@ from registry.storage.database import Rows
 from registry.storage.forms import Form, SavedAnswer, form_behind, last_mail_at, lock_form
 from registry.storage.models import Answer, Assessment
 from registry.storage.models.base import table_of
+from registry.storage.prepared import Prepared
 
 _answer = table_of(Answer).c
 _assessment = table_of(Assessment).c
 
 _REFERENCE_LENGTH = 8
-
-# Built once: putting a statement together costs more than running it.
-_others = table_of(Answer).alias("others").c
-_NEXT_VERSION = select(func.coalesce(func.max(_others.version), 0) + 1).where(
-    _others.assessment_id == bindparam("of_assessment"), _others.item == bindparam("of_item")
-)
-_INSERT_ANSWER = insert(table_of(Answer)).values(version=_NEXT_VERSION.scalar_subquery())
-_INSERT_ASSESSMENT = insert(table_of(Assessment)).returning(_assessment.id)
-_SUPERSEDE = update(table_of(Answer)).where(_answer.id == bindparam("key"))
-_CHANGE = update(table_of(Assessment)).where(_assessment.id == bindparam("key"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +43,17 @@ class GivenAnswer:
     def is_skipped(self) -> bool:
         """Whether the patient chose to go on without answering."""
         return self.score is None
+
+
+# Built once: putting a statement together costs more than running it.
+_others = table_of(Answer).alias("others").c
+_OF_ITEM = (_others.assessment_id == bindparam("of_assessment"), _others.item == bindparam("of_item"))
+_NEWEST = select(*_others).where(*_OF_ITEM).order_by(_others.version.desc()).limit(1)
+_NEXT_VERSION = select(func.coalesce(func.max(_others.version), 0) + 1).where(*_OF_ITEM)
+_INSERT_ANSWER = Prepared(insert(table_of(Answer)).values(version=_NEXT_VERSION.scalar_subquery()).inline())
+_INSERT_ASSESSMENT = insert(table_of(Assessment)).returning(_assessment.id)
+_SUPERSEDE = Prepared(update(table_of(Answer)).where(_answer.id == bindparam("key")))
+_CHANGE = update(table_of(Assessment)).where(_assessment.id == bindparam("key"))
 
 
 class AnswersMissing(Exception):
@@ -143,13 +145,14 @@ def keep_answer(
 
     A late answer never takes the place of one given in time, which is what the report uses: it is kept beside it.
     """
-    standing = form.saved.get(answer.item)
+    standing, will_stand = form.saved.get(answer.item), stands(form, item=answer.item, answered_on=answered_on)
     if form.assessment_id and standing and answer.item in form.answers and _is_same(standing, answer):
         return form.assessment_id
+    if form.assessment_id and not will_stand and _is_kept_beside(session, form.assessment_id, answer):
+        return form.assessment_id
     assessment_id = begun(session, form=form, language=language, now=now)
-    stands = not (form.is_locked(answer.item, answered_on) or _is_older(form, standing, answered_on))
-    if stands and standing:
-        session.execute(_SUPERSEDE, {"key": standing.id, "superseded_at": now})
+    if will_stand and standing:
+        _SUPERSEDE.run(session, {"key": standing.id, "superseded_at": now})
     row = {
         "assessment_id": assessment_id,
         "of_assessment": assessment_id,
@@ -158,14 +161,29 @@ def keep_answer(
         "language": language,
         "answered_on": answered_on,
         "recorded_at": now,
-        "superseded_at": None if stands else now,
+        "superseded_at": None if will_stand else now,
         "is_skipped": answer.is_skipped,
         **vars(answer),
     }
-    session.execute(_INSERT_ANSWER, row)
+    _INSERT_ANSWER.run(session, row)
     told: dict[str, audit.Detail] = {"item": answer.item}
     audit.record(session, action="answer_saved", subject="assessment", subject_id=assessment_id, by=by, now=now, **told)
     return assessment_id
+
+
+def stands(form: Form, *, item: str, answered_on: date) -> bool:
+    """Whether an answer of a day takes the place of what is there, rather than being kept beside it."""
+    return not (form.is_locked(item, answered_on) or _is_older(form, form.saved.get(item), answered_on))
+
+
+def _is_kept_beside(session: Rows, assessment_id: int, answer: GivenAnswer) -> bool:
+    """Whether exactly this was the last to be kept beside the answer that stands, as when a page is sent twice."""
+    newest = session.execute(_NEWEST, {"of_assessment": assessment_id, "of_item": answer.item}).one()
+    by_device = [mode is None or mode in DEVICE_MODES for mode in (newest.mode, answer.mode)]
+    measured = all(getattr(newest, name) == getattr(answer, name, None) for name in ("mark_mm", "line_mm"))
+    return (
+        (newest.score, newest.is_skipped) == (answer.score, answer.is_skipped) and len({*by_device}) == 1 and measured
+    )
 
 
 def _is_older(form: Form, standing: SavedAnswer | None, answered_on: date) -> bool:
@@ -188,6 +206,8 @@ def submit(
     for item in study.items:
         if item.code not in form.answers:
             raise AnswersMissing(item.code)
+    if form.submitted_at is not None and all(form.is_locked(item.code, today) for item in study.items):
+        return
     assessment_id = form.assessment_id or 0
     look_for_haste(session, form=form, assessment_id=assessment_id, by=by, now=now)
     send(session, form=form, assessment_id=assessment_id, respondent=respondent, by=by, now=now)

@@ -9,8 +9,9 @@ from registry.domain.actors import Actor
 from registry.storage.database import Rows
 from registry.storage.models import AuditEvent
 from registry.storage.models.base import table_of
+from registry.storage.prepared import Prepared
 
-_INSERT = insert(table_of(AuditEvent))
+_INSERT = Prepared(insert(table_of(AuditEvent)).inline())
 
 Detail = str | int | float | bool | date | StrEnum | None
 
@@ -26,8 +27,8 @@ def record(
     **details: Detail,
 ) -> None:
     """Write down who did what to which row; details are codes, dates and ids, never anything personal."""
-    session.execute(
-        _INSERT,
+    _INSERT.run(
+        session,
         {
             "at": now,
             "actor_kind": by.kind,

@@ -8,11 +8,13 @@ from sqlmodel import Session, col, select
 from registry.config import Settings, SiteSettings
 from registry.consent_words import ConsentWords, consent_words
 from registry.domain.actors import Actor
+from registry.domain.quality import suspicion_of
 from registry.domain.study import Study
-from registry.domain.vocabularies import ConsentRoute
+from registry.domain.vocabularies import ConsentRoute, Suspicion
 from registry.languages import listed
 from registry.services import audit
 from registry.services.follow_up_plan import plan_again
+from registry.storage.forms import last_mail_at
 from registry.storage.models import Consent, Enrolment
 
 
@@ -26,6 +28,8 @@ class Decision:
     language: str
     decided_on: date
     words_hash: str = ""
+    follow_up_id: int | None = None
+    """On which form; none at the hospital."""
 
 
 def words_for(settings: Settings, site: SiteSettings, language: str) -> ConsentWords:
@@ -60,13 +64,15 @@ def keep_decision(session: Session, *, patient_id: int, decision: Decision, by: 
     standing = session.exec(
         select(Consent).where(Consent.patient_id == patient_id, col(Consent.superseded_at).is_(None))
     ).first()
-    if standing and (standing.version, standing.is_given) == (decision.version, decision.is_given):
+    suspicion = _suspicion(session, decision, now)
+    if standing is not None and _is_told_already(standing, decision, suspicion):
         return
     if standing is not None:
         standing.superseded_at = now
         session.add(standing)
         session.flush()
-    session.add(Consent(patient_id=patient_id, recorded_at=now, **vars(decision)))
+    row = Consent(patient_id=patient_id, recorded_at=now, suspicion=suspicion, **vars(decision))
+    session.add(row)
     enrolment.refused_on = None if decision.is_given else decision.decided_on
     session.add(enrolment)
     session.flush()
@@ -80,3 +86,27 @@ def keep_decision(session: Session, *, patient_id: int, decision: Decision, by: 
         version=decision.version,
         route=decision.route,
     )
+    if suspicion is not None:
+        audit.record(
+            session, action="consent_suspected", subject="consent", subject_id=row.id, by=by, now=now, reason=suspicion
+        )
+
+
+def _suspicion(session: Session, decision: Decision, now: datetime) -> Suspicion | None:
+    """Why a decision made on a form may come from a program, by the rule that holds for answers."""
+    if decision.follow_up_id is None:
+        return None
+    mailed_at = last_mail_at(session, follow_up_id=decision.follow_up_id)
+    return suspicion_of(recorded_at=(), mailed_at=mailed_at, now=now)
+
+
+def _is_told_already(standing: Consent, decision: Decision, suspicion: Suspicion | None) -> bool:
+    """Whether the same was decided before; where that is in doubt, saying it again at leisure is a decision."""
+    if is_doubtful(standing) and suspicion is None:
+        return False
+    return (standing.version, standing.is_given) == (decision.version, decision.is_given)
+
+
+def is_doubtful(found: Consent) -> bool:
+    """Whether a decision may come from a program and nobody has looked at it."""
+    return found.suspicion is not None and found.confirmed_at is None

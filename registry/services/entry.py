@@ -10,12 +10,14 @@ from sqlmodel import Session, col, select
 
 from registry.domain.actors import Actor
 from registry.domain.errors import InvalidInput, Unknown
+from registry.domain.instruments import DEVICE_MODES
 from registry.domain.study import Study
 from registry.domain.vocabularies import CallOutcome, ConsentRoute, Respondent
 from registry.services import assessment
 from registry.services.assessment import GivenAnswer
 from registry.services.consent import Decision, decide
 from registry.services.phone_requests import close_open_request
+from registry.services.review import confirm_answers
 from registry.storage.forms import Form, form_of_follow_up, lock_follow_up
 from registry.storage.models import Answer, Assessment
 from registry.storage.models.base import table_of
@@ -87,10 +89,14 @@ def enter_answers(
     assessment_id = _keep(session, form, entry, study, by, now)
     answered = {*form.answers, *(answer.item for answer in entry.answers)}
     is_sent = all(item.code in answered for item in study.items)
-    if is_sent:
+    if form.submitted_at is not None and not _changes_something(form, entry):
+        pass  # Who filled in what stands is not who filled in a late form that is kept beside it.
+    elif is_sent:
         assessment.send(session, form=form, assessment_id=assessment_id, respondent=entry.respondent, by=by, now=now)
     else:
         _note_respondent(session, assessment_id, entry.respondent)
+    if form.suspicion is not None and not _leaves_doubt(session, assessment_id, entry):
+        confirm_answers(session, assessment_id=assessment_id, by=by, now=now)
     if entry.is_by_phone or is_sent:
         outcome = CallOutcome.ANSWERED
         close_open_request(
@@ -149,6 +155,21 @@ def _keep(session: Session, form: Form, entry: StaffEntry, study: Study, by: Act
 def _standing(session: Session, assessment_id: int) -> dict[str, Answer]:
     current = (Answer.assessment_id == assessment_id, col(Answer.superseded_at).is_(None))
     return {answer.item: answer for answer in session.exec(select(Answer).where(*current))}
+
+
+def _changes_something(form: Form, entry: StaffEntry) -> bool:
+    """Whether an answer of the entry takes the place of one that stands, or is the first to its question."""
+    return any(assessment.stands(form, item=answer.item, answered_on=entry.answered_on) for answer in entry.answers)
+
+
+def _leaves_doubt(session: Session, assessment_id: int, entry: StaffEntry) -> bool:
+    """Whether an answer of a device still stands: what staff have entered themselves comes from no program."""
+    entered = {answer.item for answer in entry.answers}
+    standing = _standing(session, assessment_id)
+    # A skipped question has no mode: only this entry can say that it was the patient who skipped it.
+    return any(
+        found.mode in DEVICE_MODES or (found.is_skipped and item not in entered) for item, found in standing.items()
+    )
 
 
 def _is_told_already(standing: Answer | None, answer: EnteredAnswer, answered_on: date) -> bool:

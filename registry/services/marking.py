@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from datetime import date, datetime
 
-from sqlalchemy import insert, update
-from sqlmodel import Session, func, select
+from sqlalchemy import bindparam, insert, select, update
+from sqlmodel import Session
 
 from registry.domain.actors import Actor
 from registry.domain.study import Study
@@ -16,6 +16,12 @@ from registry.storage.models import BodyMarking
 from registry.storage.models.base import table_of
 
 _marking = table_of(BodyMarking).c
+_NEWEST = (
+    select(_marking.version, _marking.regions)
+    .where(_marking.assessment_id == bindparam("assessment_id"))
+    .order_by(_marking.version.desc())
+    .limit(1)
+)
 
 
 def record_marking(
@@ -36,18 +42,17 @@ def record_marking(
     standing = marking_of(session, form=form)
     if standing and list(standing.regions) == ticked and standing.answered_on >= form.window.opens_on:
         return
-    if standing and today > form.window.closes_on and form.window.contains(standing.answered_on):
-        return
-    if standing is not None:
-        session.execute(update(BodyMarking).where(_marking.id == standing.id).values(superseded_at=now))
+    # As with answers: what was given in time stays, and what comes late is kept beside it.
+    is_beside = standing is not None and today > form.window.closes_on and form.window.contains(standing.answered_on)
     assessment_id = begun(session, form=form, language=language, now=now)
-    highest = select(func.coalesce(func.max(_marking.version), 0)).where(_marking.assessment_id == assessment_id)
-    version = session.exec(highest).one() + 1
-    session.execute(
-        insert(BodyMarking).values(
-            assessment_id=assessment_id, version=version, regions=ticked, answered_on=today, recorded_at=now
-        )
-    )
+    newest = session.execute(_NEWEST, {"assessment_id": assessment_id}).first()
+    if is_beside and newest and list(newest.regions) == ticked:
+        return
+    if standing is not None and not is_beside:
+        session.execute(update(BodyMarking).where(_marking.id == standing.id).values(superseded_at=now))
+    version = newest.version + 1 if newest else 1
+    row = {"assessment_id": assessment_id, "version": version, "regions": ticked, "answered_on": today}
+    session.execute(insert(BodyMarking).values(recorded_at=now, superseded_at=now if is_beside else None, **row))
     audit.record(
         session,
         action="regions_saved",

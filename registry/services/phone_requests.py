@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlmodel import Session, col
 
 from registry.domain.actors import Actor
@@ -14,7 +14,10 @@ from registry.services import audit
 from registry.services.assessment import refuse_unless_open
 from registry.services.follow_up_plan import plan_again
 from registry.storage.forms import Form
-from registry.storage.models import Assessment, Contact, Enrolment, FollowUp, Patient, PhoneRequest
+from registry.storage.models import Assessment, Contact, Enrolment, FollowUp, Patient, PhoneAttempt, PhoneRequest
+
+MOST_CALLS = 3
+"""After so many calls that reached nobody a request leaves the queue."""
 
 
 def ask_for_call(session: Session, *, form: Form, call_time: CallTime, today: date, by: Actor, now: datetime) -> None:
@@ -44,17 +47,43 @@ def close_request(
     today: date,
     by: Actor,
     now: datetime,
-) -> None:
-    """Take a request out of the queue; without an answer the mails of its form go on."""
-    request = session.get_one(PhoneRequest, request_id)
-    if request.closed_at is not None:
-        return
+    n_tried: int | None = None,
+) -> bool:
+    """Note how a call ended, and take its request out of the queue; who was not reached stays in it for three calls.
+
+    False when somebody else was quicker: the request is closed, or more calls are noted than `n_tried`.
+    """
+    request = session.get_one(PhoneRequest, request_id, with_for_update=True, populate_existing=True)
+    n_before = _n_attempts(session, request_id)
+    if request.closed_at is not None or n_tried not in (None, n_before):
+        return False
+    if outcome != CallOutcome.ANSWERED:
+        _keep_attempt(session, request_id, n_before + 1, outcome, by, now)
+    if outcome == CallOutcome.NOT_REACHED and n_before + 1 < MOST_CALLS:
+        _record(session, "call_tried", request, by, now, outcome=outcome, number=n_before + 1)
+        return True
     request.closed_at, request.outcome = now, outcome
     session.add(request)
     session.flush()
     _record(session, "call_closed", request, by, now, outcome=outcome)
     if outcome != CallOutcome.ANSWERED:
+        # Without an answer the mails of the form go on.
         plan_again(session, patient_id=request.patient_id, study=study, today=today)
+    return True
+
+
+def _n_attempts(session: Session, request_id: int) -> int:
+    statement = select(func.count()).select_from(PhoneAttempt).where(col(PhoneAttempt.phone_request_id) == request_id)
+    return int(session.execute(statement).scalar_one())
+
+
+def _keep_attempt(
+    session: Session, request_id: int, number: int, outcome: CallOutcome, by: Actor, now: datetime
+) -> None:
+    session.add(
+        PhoneAttempt(phone_request_id=request_id, number=number, called_at=now, called_by=by.reference, outcome=outcome)
+    )
+    session.flush()
 
 
 def close_open_request(
@@ -75,12 +104,24 @@ class WaitingCall:
     contact: Contact
     follow_up: FollowUp
     is_answered: bool
+    n_attempts: int
+    last_attempt_at: datetime | None
+    """How often nobody was reached, and when last."""
 
 
 def calls_waiting(session: Session, *, site_id: int) -> list[WaitingCall]:
     """The open requests of a site, the oldest first; nobody who left, died or refused is called."""
+    n_attempts, last_attempt_at = _attempt_columns()
     rows = session.execute(
-        select(PhoneRequest, Patient, Contact, FollowUp, col(Assessment.submitted_at))
+        select(
+            PhoneRequest,
+            Patient,
+            Contact,
+            FollowUp,
+            col(Assessment.submitted_at).is_not(None),
+            n_attempts,
+            last_attempt_at,
+        )
         .join(Patient, col(Patient.id) == col(PhoneRequest.patient_id))
         .join(Enrolment, col(Enrolment.patient_id) == col(Patient.id))
         .join(Contact, col(Contact.patient_id) == col(Patient.id))
@@ -89,10 +130,18 @@ def calls_waiting(session: Session, *, site_id: int) -> list[WaitingCall]:
         .where(*_waiting(site_id))
         .order_by(col(PhoneRequest.requested_at), col(PhoneRequest.id))
     )
-    return [
-        WaitingCall(request, patient, contact, follow_up, submitted_at is not None)
-        for request, patient, contact, follow_up, submitted_at in rows
-    ]
+    return [WaitingCall(*row) for row in rows]
+
+
+def _attempt_columns() -> tuple[ScalarSelect[int], ScalarSelect[datetime]]:
+    """How many calls about a request were noted, and when the last one was."""
+    of_request = col(PhoneAttempt.phone_request_id) == col(PhoneRequest.id)
+    counted = select(func.count()).select_from(PhoneAttempt).where(of_request)
+    last = select(func.max(col(PhoneAttempt.called_at))).where(of_request)
+    return (
+        counted.correlate(PhoneRequest).scalar_subquery(),
+        last.correlate(PhoneRequest).scalar_subquery(),
+    )
 
 
 def n_calls_waiting(session: Session, *, site_id: int) -> int:

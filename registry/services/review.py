@@ -11,6 +11,7 @@ from registry.domain.errors import Unknown
 from registry.domain.instruments import DEVICE_MODES
 from registry.domain.study import Study
 from registry.services import audit
+from registry.services.consent_review import set_decision_of_visit_aside
 from registry.services.follow_up_plan import plan_again
 from registry.storage.forms import lock_follow_up
 from registry.storage.models import Answer, Assessment, BodyMarking, Contact, FollowUp, Patient
@@ -60,19 +61,24 @@ def assessment_of_site(session: Session, *, assessment_id: int, site_id: int) ->
     return found
 
 
-def confirm_answers(session: Session, *, assessment_id: int, by: Actor, now: datetime) -> None:
-    """Say that suspected answers are the patient's own; saying it twice changes nothing more."""
+def confirm_answers(session: Session, *, assessment_id: int, by: Actor, now: datetime) -> bool:
+    """Say that suspected answers are the patient's own; False when somebody else has looked at them already."""
     if not _is_doubtful(_held(session, assessment_id)):
-        return
+        return False
     session.execute(update(Assessment).where(_assessment.id == assessment_id).values(confirmed_at=now))
     _record(session, "answers_confirmed", assessment_id, by, now)
+    return True
 
 
-def set_aside(session: Session, *, assessment_id: int, study: Study, today: date, by: Actor, now: datetime) -> None:
-    """Take suspected answers out of the form, kept as superseded versions, and ask the patient again."""
+def set_aside(session: Session, *, assessment_id: int, study: Study, today: date, by: Actor, now: datetime) -> bool:
+    """Take suspected answers out of the form, kept as superseded versions, and ask the patient again.
+
+    False when somebody else has looked at them already.
+    """
     found = _held(session, assessment_id)
     if not _is_doubtful(found):
-        return
+        return False
+    _record(session, "answers_set_aside", assessment_id, by, now, reason=found.suspicion)
     # What staff have entered from paper or a telephone call is nobody's doubt; a skipped question has no mode.
     by_device = or_(_answer.mode.is_(None), _answer.mode.in_(DEVICE_MODES))
     answers = (_answer.assessment_id == assessment_id, _answer.superseded_at.is_(None), by_device)
@@ -81,8 +87,9 @@ def set_aside(session: Session, *, assessment_id: int, study: Study, today: date
     session.execute(update(BodyMarking).where(*markings).values(superseded_at=now))
     emptied = {"submitted_at": None, "suspicion": None, "confirmed_at": None, "respondent": None}
     session.execute(update(Assessment).where(_assessment.id == assessment_id).values(**emptied))
-    _record(session, "answers_set_aside", assessment_id, by, now, reason=found.suspicion)
+    set_decision_of_visit_aside(session, assessment=found, by=by, now=now)
     plan_again(session, patient_id=found.patient_id, study=study, today=today)
+    return True
 
 
 def _held(session: Session, assessment_id: int) -> Assessment:

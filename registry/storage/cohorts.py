@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Label, Select, and_, func, literal, or_, select
 from sqlmodel import Session
@@ -92,14 +93,10 @@ def timepoint_counts(session: Session, query: CohortQuery, *, timepoints: Sequen
 
 
 def count_unreviewed(session: Session, query: CohortQuery, *, timepoint: str) -> int:
-    """How many forms of the cohort, before or at a timepoint, may come from a program and wait to be looked at."""
+    """How many forms whose score can count, before or at a timepoint, may come from a program and wait for a look."""
     operation = _index_operations(query)
-    statement = (
-        select(func.count())
-        .select_from(operation)
-        .join(FollowUp, and_(_follow_up.operation_id == operation.c.id, _follow_up.timepoint.in_((BEFORE, timepoint))))
-        .join(Assessment, _assessment.follow_up_id == _follow_up.id)
-        .where(_assessment.suspicion.is_not(None), _assessment.confirmed_at.is_(None))
+    statement = _in_window(query, operation, func.count(), timepoints=(BEFORE, timepoint)).where(
+        _assessment.suspicion.is_not(None), _assessment.confirmed_at.is_(None)
     )
     return int(session.execute(statement).scalar_one())
 
@@ -128,16 +125,25 @@ def _index_operations(query: CohortQuery) -> CTE:
 
 def _scores(query: CohortQuery, operation: CTE, timepoint: str) -> CTE:
     """The last score in the window of a timepoint, by its day, whatever form it was given on."""
-    window_table = table_of(FollowUp).alias(f"window_{timepoint}")
-    own_table = table_of(FollowUp).alias(f"own_{timepoint}")
-    window, own = window_table.c, own_table.c
     latest = func.row_number().over(
-        partition_by=window.operation_id, order_by=(_answer.answered_on.desc(), _answer.id.desc())
+        partition_by=operation.c.id, order_by=(_answer.answered_on.desc(), _answer.id.desc())
     )
-    ranked = (
-        select(window.operation_id, _answer.score, latest.label("place"))
+    columns = (operation.c.id.label("operation_id"), _answer.score, latest.label("place"))
+    ranked = _in_window(query, operation, *columns, timepoints=(timepoint,)).subquery()
+    return select(ranked.c.operation_id, ranked.c.score).where(ranked.c.place == 1).cte(f"score_{timepoint}")
+
+
+def _in_window(
+    query: CohortQuery, operation: CTE, *columns: ColumnElement[Any], timepoints: Sequence[str]
+) -> Select[Any]:
+    """Each answer that can count at one of these timepoints: given in its window, on whatever form of the patient."""
+    window_table = table_of(FollowUp).alias("window_of_timepoint")
+    own_table = table_of(FollowUp).alias("own_window")
+    window, own = window_table.c, own_table.c
+    return (
+        select(*columns)
         .select_from(operation)
-        .join(window_table, and_(window.operation_id == operation.c.id, window.timepoint == timepoint))
+        .join(window_table, and_(window.operation_id == operation.c.id, window.timepoint.in_(timepoints)))
         .join(Assessment, _assessment.patient_id == operation.c.patient_id)
         .join(own_table, own.id == _assessment.follow_up_id)
         .join(Answer, _answer.assessment_id == _assessment.id)
@@ -148,9 +154,7 @@ def _scores(query: CohortQuery, operation: CTE, timepoint: str) -> CTE:
             _answer.answered_on.between(window.opens_on, window.closes_on),
             or_(_assessment.submitted_at.is_not(None), own.closes_on < query.today),
         )
-        .subquery()
     )
-    return select(ranked.c.operation_id, ranked.c.score).where(ranked.c.place == 1).cte(f"score_{timepoint}")
 
 
 def _group(query: CohortQuery) -> Label[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session
 
 from registry.domain.errors import RegistryError
@@ -63,7 +63,8 @@ class Database:
     @contextmanager
     def row_transaction(self) -> Iterator[Connection]:
         """A transaction for statements alone, without a session's objects: what patients wait for."""
-        with self._write_lock, self.engine.begin() as connection:
+        # Whoever waits for the lock has its connection in hand, and gives it back after the next one was let in.
+        with self.engine.connect() as connection, self._write_lock, connection.begin():
             yield connection
 
     @contextmanager
@@ -73,13 +74,15 @@ class Database:
             yield connection
 
     def answers(self) -> bool:
-        """Whether the database can be read at this moment."""
+        """Whether the registry's rows can be read at this moment; a database without them cannot."""
+        if self.is_sqlite and not Path(self.url.database or "").is_file():
+            # Connecting would make an empty file in the place of the one that is missing.
+            return False
         try:
             with self.reading() as session:
-                session.execute(text("SELECT 1"))
-        except OperationalError:
+                return session.execute(text("SELECT 1 FROM site LIMIT 1")).first() is not None
+        except DatabaseError:
             return False
-        return True
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -133,11 +136,24 @@ def _apply_sqlite_rules(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def drop_details(error: BaseException) -> None:
+    """Keep the first line of what a driver says: PostgreSQL goes on with the values of the row that it refused."""
+    error.args = tuple(str(said).partition("\n")[0] for said in error.args)
+
+
 def _postgresql_engine(url: str) -> Engine:
-    return create_engine(
+    engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         hide_parameters=True,
         pool_size=10,
         connect_args={"options": "-c timezone=UTC -c idle_in_transaction_session_timeout=60000"},
     )
+    event.listen(engine, "handle_error", _hush)
+    return engine
+
+
+def _hush(context: ExceptionContext) -> None:
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None:
+            drop_details(error)

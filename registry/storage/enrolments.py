@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from sqlmodel import Session
 
 from registry.domain.errors import Unknown
@@ -22,6 +22,7 @@ from registry.storage.models import (
     FollowUp,
     Operation,
     Patient,
+    PhoneAttempt,
     PhoneRequest,
     Site,
 )
@@ -38,6 +39,7 @@ _enrolment = table_of(Enrolment).c
 _follow_up = table_of(FollowUp).c
 _operation = table_of(Operation).c
 _patient = table_of(Patient).c
+_phone_attempt = table_of(PhoneAttempt).c
 _phone_request = table_of(PhoneRequest).c
 _site = table_of(Site).c
 
@@ -125,10 +127,11 @@ class PatientRecords:
     regions: Mapping[int, Sequence[str]]
     consents: Sequence[Consent]
     phone_requests: Sequence[PhoneRequest]
+    phone_attempts: Mapping[int, Sequence[PhoneAttempt]]
 
 
 def records_of_patient(session: Session, *, patient_id: int) -> PatientRecords:
-    """Everything that is kept of one patient's forms but the answers; four queries by index."""
+    """Everything that is kept of one patient's forms but the answers; five queries by index."""
     assessments = session.execute(select(Assessment).where(_assessment.patient_id == patient_id)).scalars()
     markings = session.execute(
         select(BodyMarking)
@@ -143,11 +146,20 @@ def records_of_patient(session: Session, *, patient_id: int) -> PatientRecords:
         .where(_phone_request.patient_id == patient_id)
         .order_by(_phone_request.requested_at, _phone_request.id)
     ).scalars()
+    attempts: dict[int, list[PhoneAttempt]] = defaultdict(list)
+    for attempt in session.execute(
+        select(PhoneAttempt)
+        .join(PhoneRequest, _phone_request.id == _phone_attempt.phone_request_id)
+        .where(_phone_request.patient_id == patient_id)
+        .order_by(_phone_attempt.number)
+    ).scalars():
+        attempts[attempt.phone_request_id].append(attempt)
     return PatientRecords(
         assessments={found.id: found for found in assessments},
         regions={found.assessment_id: found.regions for found in markings},
         consents=list(consents),
         phone_requests=list(requests),
+        phone_attempts=attempts,
     )
 
 
@@ -238,17 +250,23 @@ def patient_behind_link(session: Session, *, public_id: str) -> LinkedPatient:
     return LinkedPatient(*row)
 
 
+_own, _other = table_of(Contact).alias("own").c, table_of(Contact).alias("other").c
+_SHARES = (
+    select(_other.patient_id)
+    .join_from(table_of(AccessLink), _own.email.table, _own.patient_id == _access_link.patient_id)
+    .join(
+        _other.email.table,
+        # A mailbox is one however its address is written.
+        and_(func.lower(_other.email) == func.lower(_own.email), _other.patient_id != _own.patient_id),
+    )
+    .where(_access_link.public_id == bindparam("public_id"), _own.email != "")
+    .limit(1)
+)
+
+
 def shares_address(session: Session, *, public_id: str) -> bool:
     """Whether somebody else is written to at the same address as the patient behind a link; two look-ups by index."""
-    own, other = table_of(Contact).alias("own").c, table_of(Contact).alias("other").c
-    statement = (
-        select(other.patient_id)
-        .join_from(table_of(AccessLink), own.email.table, own.patient_id == _access_link.patient_id)
-        .join(other.email.table, and_(other.email == own.email, other.patient_id != own.patient_id))
-        .where(_access_link.public_id == public_id, own.email != "")
-        .limit(1)
-    )
-    return session.execute(statement).first() is not None
+    return session.execute(_SHARES, {"public_id": public_id}).first() is not None
 
 
 def has_patients(session: Session) -> bool:

@@ -24,6 +24,7 @@ from registry.storage.models import (
     Site,
 )
 from registry.storage.models.base import table_of
+from registry.storage.prepared import Prepared
 
 _access_link = table_of(AccessLink).c
 _answer = table_of(Answer).c
@@ -155,11 +156,13 @@ def _with_surroundings(follow_ups: Select[Any]) -> Select[Any]:
     )
 
 
-_FORM = _with_surroundings(
-    select(*_ANSWER_COLUMNS, *_LINK_COLUMNS, *_FORM_COLUMNS).join_from(
-        table_of(AccessLink), table_of(FollowUp), _follow_up.id == _access_link.follow_up_id
-    )
-).where(*_OPEN_LINK)
+_FORM = Prepared(
+    _with_surroundings(
+        select(*_ANSWER_COLUMNS, *_LINK_COLUMNS, *_FORM_COLUMNS).join_from(
+            table_of(AccessLink), table_of(FollowUp), _follow_up.id == _access_link.follow_up_id
+        )
+    ).where(*_OPEN_LINK)
+)
 _FORM_OF_FOLLOW_UP = _with_surroundings(select(*_ANSWER_COLUMNS, *_FORM_COLUMNS).select_from(table_of(FollowUp))).where(
     _follow_up.id == bindparam("follow_up_id")
 )
@@ -193,7 +196,7 @@ def lock_form(session: Rows, *, public_id: str) -> None:
 
 def form_behind(session: Rows, *, public_id: str) -> Form | None:
     """The form behind a link that still opens; one look-up by keys, whatever the size of the registry."""
-    rows = session.execute(_FORM, {"public_id": public_id}).all()
+    rows = _FORM.all(session, {"public_id": public_id})
     if not rows:
         return None
     row = rows[0]

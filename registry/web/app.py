@@ -1,8 +1,9 @@
 """The application: registers everything, decides nothing."""
 
+from functools import lru_cache
 from typing import Any
 
-from flask import Flask, redirect, request, url_for
+from flask import Flask, has_request_context, redirect, request, url_for
 from flask_wtf import CSRFProtect
 from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response
@@ -19,12 +20,30 @@ from registry.web.security import protect
 from registry.web.staff import accounts, answers, calls, patients, reports, review, tablet
 from registry.web.state import State, attach, state
 
+# What an address may be kept by: of other values two may be equal and not written alike.
+_PLAIN = (str, int)
+
 
 class _Registry(Flask):
-    """Flask, but an unexpected error is logged by the name of its page: the address may hold a token."""
+    """Flask, but addresses are kept, and an unexpected error is logged by the name of its page."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Each page of a form names the same few addresses.
+        self._kept_url = lru_cache(maxsize=4096)(self._built_url)
+
+    def url_for(self, endpoint: str, **values: Any) -> str:
+        """The address of a page, from what is kept where nothing but its values decides it."""
+        given = tuple(found for found in values.items() if found[1] is not None)
+        if has_request_context() and all(name[0] != "_" and type(value) in _PLAIN for name, value in given):
+            return self._kept_url(request.environ.get("SCRIPT_NAME"), endpoint, given)
+        return super().url_for(endpoint, **values)
+
+    def _built_url(self, _mounted_at: str | None, endpoint: str, values: tuple[tuple[str, Any], ...]) -> str:
+        return super().url_for(endpoint, **dict(values))
 
     def log_exception(self, exc_info: Any) -> None:
-        """Log what went wrong, without the address."""
+        """Log what went wrong, without the address, which may hold a token."""
         self.logger.error("Unexpected error in %s", request.endpoint, exc_info=exc_info)
 
 

@@ -1,14 +1,20 @@
 """Which error of the field becomes which page: decided here and nowhere else."""
 
-from flask import Flask, g, redirect, render_template, request, url_for
+import re
+
+from flask import Flask, current_app, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 from werkzeug.wrappers import Response
 
 from registry.config import SiteSettings
 from registry.domain.errors import BirthYearMissing, ConsentMissing, FormNotOpenYet, InvalidInput, LinkClosed, Unknown
 from registry.languages import LANGUAGES, SOURCE_LANGUAGE
+from registry.storage.outages import DatabaseAway, may_pass
+from registry.web.patient import access, preferences
 from registry.web.patient.context import page
 from registry.web.state import state
+
+RETRY_AFTER_SECONDS = "30"
 
 
 def register_errors(app: Flask) -> None:
@@ -21,6 +27,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(FormNotOpenYet, _not_open_yet)
     app.register_error_handler(InvalidInput, _invalid)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(DatabaseAway, _database_away)
 
 
 def _not_found(_: Exception) -> tuple[str, int]:
@@ -30,7 +37,7 @@ def _not_found(_: Exception) -> tuple[str, int]:
 
 def _refuse_hidden_characters() -> None:
     """No address of ours holds a NUL, and PostgreSQL cannot even be asked for one."""
-    if "\0" in request.path or any("\0" in value for value in request.args.values()):
+    if "\0" in request.path or b"%00" in request.query_string:
         raise Unknown("no such address")
 
 
@@ -77,6 +84,28 @@ def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
     return render_template("errors/plain.html", title=title, reasons=reasons), error.code
 
 
+def _database_away(error: DatabaseAway) -> tuple[str, int, dict[str, str]]:
+    """What was sent is handed back to be sent again: the browser has let go of the page it was typed on."""
+    if not may_pass(error):
+        raise error
+    current_app.logger.error("The database could not be had in %s", request.endpoint, exc_info=error)
+    typed = _typed() if request.method == "POST" else None
+    return _busy_page(typed), 503, {"Retry-After": RETRY_AFTER_SECONDS}
+
+
+def _typed() -> list[tuple[str, str]]:
+    """Every field as it came, but the one that must not stand in a page."""
+    return [(name, value) for name, value in request.form.items(multi=True) if name != "password"]
+
+
+def _busy_page(typed: list[tuple[str, str]] | None) -> str:
+    if not request.path.startswith(_PATIENT_PATHS):
+        return render_template("errors/busy.html", typed=typed, path=request.full_path.rstrip("?"))
+    _guess_language()
+    site = g.get("site") or _a_site()
+    return page("patient/busy.html", site) if typed is None else page("patient/not_saved_yet.html", site, typed=typed)
+
+
 # By the address and not by the page: a method that an address does not take has no page.
 _PATIENT_PATHS = ("/s/", "/form/", "/m/", "/preferences/")
 _PLAIN = {
@@ -90,7 +119,18 @@ _PLAIN = {
 
 def _guess_language() -> None:
     if "language" not in g:
-        g.language = request.accept_languages.best_match(LANGUAGES) or SOURCE_LANGUAGE
+        accepted = request.accept_languages.best_match(LANGUAGES)
+        g.language = _chosen_language() or accepted or SOURCE_LANGUAGE
+
+
+_OF_A_PATIENT = re.compile(r"/(form|preferences)/([^/]+)")
+_CHOSEN = {"form": access.chosen_language, "preferences": preferences.chosen_language}
+
+
+def _chosen_language() -> str | None:
+    """The language chosen in this browser on the pages that the address belongs to; a cookie tells, and no row."""
+    found = _OF_A_PATIENT.match(request.path)
+    return _CHOSEN[found[1]](found[2]) if found else None
 
 
 def _a_site() -> SiteSettings:

@@ -19,7 +19,10 @@ from registry.domain.vocabularies import PROCEDURES, UNKNOWN_GROUP, ConsentRoute
 
 # Japanese carriers once gave out addresses with dots that today's rules refuse, and they still receive mail.
 _CARRIER_ADDRESS = re.compile(r"[A-Za-z0-9._+/?-]+@(docomo|ezweb|disney)\.ne\.jp|[A-Za-z0-9._+/?-]+@au\.com")
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# By category and not as a list, which each version of Unicode makes longer: controls, format characters (soft hyphens,
+# zero-width and bidirectional ones), halves of a pair, private use, separators of lines. Variation selectors are
+# marks, and stay: the exact shape of many a Japanese name is written with one.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 
 
@@ -31,6 +34,11 @@ def plain(text: str | None) -> str:
 def folded(text: str | None) -> str:
     """A text for codes, numbers and addresses: full-width letters and digits become plain ones."""
     return unicodedata.normalize("NFKC", text or "").strip()
+
+
+def has_hidden(text: str) -> bool:
+    """Whether a text holds a character that cannot be seen, or that turns others around."""
+    return any(unicodedata.category(character) in _HIDDEN for character in text)
 
 
 class DayField(Field):  # type: ignore[misc]  # WTForms ships no types
@@ -116,13 +124,18 @@ def _email(_form: FlaskForm, field: Field) -> None:
         raise ValidationError(f"This address cannot receive mail: {error}") from None
 
 
+def _folded(_form: FlaskForm, field: Field) -> None:
+    # Before a length is measured: one character can stand for several.
+    field.data = folded(field.data)
+
+
 class PlainField(StringField):  # type: ignore[misc]  # WTForms ships no types
     """A line of text: no blanks around it, and no character that cannot be seen or turns others around."""
 
     def process_formdata(self, values: list[str]) -> None:
         """Compose the characters and refuse hidden ones."""
         self.data = plain(values[0]) if values else ""
-        if _HIDDEN.search(self.data):
+        if has_hidden(self.data):
             raise ValueError("This holds characters that cannot be seen; type it anew")
 
     def _value(self) -> str:
@@ -151,7 +164,7 @@ class ContactForm(StaffForm):
     given_name = PlainField("Given name", [Length(max=200)])
     kana = PlainField("Kana", [Length(max=200)])
     email = PlainField("E-mail (leave empty if none)", [_email, Length(max=320)])
-    phone = PlainField("Phone", [Length(max=40)])
+    phone = PlainField("Phone", [_folded, Length(max=40)])
     language = SelectField("Language of forms and mails", choices=LANGUAGES_OFFERED)
 
 

@@ -1,9 +1,12 @@
 """What every answer carries so that nothing leaks, and which hosts are answered at all."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Request, Response
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 from registry.config import Settings
 
@@ -39,6 +42,11 @@ class _StaffSessions(SecureCookieSessionInterface):
         has_cookie = self.get_cookie_name(app) in request.cookies
         return super().open_session(app, request) if has_cookie else self.session_class()
 
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write the cookie again, unless nobody has looked into the session."""
+        if session.accessed or session.modified:
+            super().save_session(app, session, response)
+
 
 def protect(app: Flask, settings: Settings) -> None:
     """Set limits, cookies and headers for every page."""
@@ -55,9 +63,18 @@ def protect(app: Flask, settings: Settings) -> None:
 
     app.session_interface = _StaffSessions()
     headers = (*_HEADERS, ("Strict-Transport-Security", "max-age=31536000")) if is_https else _HEADERS
+    app.wsgi_app = _with_headers(app.wsgi_app, headers)  # type: ignore[method-assign, assignment]
 
-    @app.after_request
-    def _headers(response: Response) -> Response:
-        present = {name.lower() for name, _ in response.headers}
-        response.headers.extend([(name, value) for name, value in headers if name.lower() not in present])
-        return response
+
+def _with_headers(application: WSGIApplication, headers: tuple[tuple[str, str], ...]) -> WSGIApplication:
+    """The application with headers on all that it answers, errors and files too; one that a page has set stays."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, own: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            present = {name.lower() for name, _ in own}
+            missing = [header for header in headers if header[0].lower() not in present]
+            return start_response(status, own + missing, *error)
+
+        return application(environ, start)
+
+    return answer

@@ -63,6 +63,11 @@ def _type_a_wrong_year(page: Page) -> None:
     _press(page)
 
 
+def _leave_with_a_wrong_year(page: Page) -> None:
+    page.locator("#sure").check()
+    _type_a_wrong_year(page)
+
+
 def _type_a_wrong_number(page: Page) -> None:
     page.locator("[data-part=toggle]").click()
     page.locator("[data-part=field]").fill("101")
@@ -133,6 +138,15 @@ PAGE_KINDS = (
         is_of_a_form=False,
         is_choosing=True,
         leads_to="sure",
+    ),
+    PageKind("leave, year of birth", "family", "/leave?answers=leave", is_of_a_form=False, is_choosing=True),
+    PageKind(
+        "leave, wrong year",
+        "family",
+        "/leave?answers=leave",
+        act=_leave_with_a_wrong_year,
+        is_of_a_form=False,
+        leads_to="birth_year",
     ),
     PageKind("left", "left", "/result", is_of_a_form=False),
     PageKind("left, answers deleted", "deleted", "/result", is_of_a_form=False),
@@ -220,9 +234,11 @@ class Cast:
         return door
 
     def _preferences(self, language: str) -> Iterator[tuple[str, Door]]:
-        for name, chosen in (("preferences", None), ("stopped", "stop"), ("left", "leave"), ("deleted", "delete")):
+        doors = (("preferences", None), ("family", None), ("stopped", "stop"), ("left", "leave"), ("deleted", "delete"))
+        for name, chosen in doors:
+            person = {"email": f"family-{language}@example.org"} if name == "family" else {}
             with self._database.transaction() as session:
-                patient = make_patient(session, now=NOW, language=language)
+                patient = make_patient(session, now=NOW, language=language, **person)
                 issuing = Issuing(session, self._keys, command("test"), NOW)
                 link = preferences_link(issuing, patient_id=patient.id or 0)
             door = Door(f"/m/{link.token}", f"/preferences/{link.public_id}")

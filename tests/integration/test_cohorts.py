@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import insert
 from sqlmodel import Session, SQLModel
 
-from registry.domain.vocabularies import Evidence, OperationState, Region, Sex
-from registry.storage.cohorts import CohortQuery, pair_counts, timepoint_counts
+from registry.domain.vocabularies import Evidence, OperationState, Region, Sex, Suspicion
+from registry.storage.cohorts import CohortQuery, count_unreviewed, pair_counts, timepoint_counts
 from registry.storage.database import Database
 from registry.storage.models import (
     Answer,
@@ -406,3 +406,29 @@ def test_another_item_is_another_score(database: Database, rows: Rows) -> None:
 
 def test_an_empty_registry_has_no_counts(database: Database) -> None:
     assert counted(database, Rows()) == []
+
+
+def unreviewed(database: Database, rows: Rows, *doubtful: int) -> int:
+    """How many forms a report names when these assessments may come from a program."""
+    for form in rows.all(Assessment):
+        form["suspicion"] = Suspicion.TOO_FAST if form["id"] in doubtful else None
+    with database.transaction() as session:
+        rows.store(session)
+        query = CohortQuery(item="low_back", grouping="lumbar_disease", today=TODAY)
+        return count_unreviewed(session, query, timepoint="M12")
+
+
+def test_a_doubtful_form_of_another_operation_is_named_where_its_score_counts(database: Database, rows: Rows) -> None:
+    second_operation = rows.operation(1, date(2026, 11, 15))
+    other_form = rows.follow_up(second_operation, "before", date(2026, 9, 16), date(2026, 11, 15))
+    other = rows.assessment(other_form)
+    rows.answer(other, 45, date(2026, 11, 14))
+
+    assert unreviewed(database, rows, other) == 1
+
+
+def test_a_doubtful_form_whose_scores_count_nowhere_is_not_named(database: Database, rows: Rows) -> None:
+    late = rows.assessment(2)
+    rows.answer(late, 20, AFTER[1] + DAY)
+
+    assert unreviewed(database, rows, late) == 0

@@ -8,11 +8,17 @@ from sqlalchemy import text
 
 from registry.config import Settings
 from registry.domain.study import ConsentRule
+from registry.domain.vocabularies import StaffRole
 from registry.mail.transport import FolderTransport
 from registry.security.keys import KeyRing
+from registry.services.accounts import add_staff
 from registry.services.consent import words_for
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.storage.database import Database
+from registry.storage.enrolments import site_id_of
+from registry.storage.models import Site
+from tests.desk import PASSWORD, Desk
+from tests.factories import BY
 from tests.opened import Opened
 
 
@@ -149,6 +155,153 @@ def test_saying_the_same_again_is_one_decision(unasked: Opened) -> None:
         unasked.decide("agree")
 
     assert len(decisions(unasked)) == 1
+
+
+# Decisions that may come from a program
+
+
+DOUBTFUL = "SELECT suspicion FROM consent WHERE superseded_at IS NULL"
+
+
+def mailed(form: Opened, settings: Settings, keys: KeyRing, *, seconds: int = 20) -> Opened:
+    """The form some seconds after a mail with its link went out."""
+    assert send(form, settings, keys) == {"accepted": 1}
+    form.clock.instant += timedelta(seconds=seconds)
+    return form
+
+
+def staff_of(form: Opened, settings: Settings) -> Desk:
+    """A member of staff at the same registry, at the same moment."""
+    with form.database.transaction() as session:
+        add_staff(
+            session,
+            site_id=site_id_of(session, code="DEMO") or 0,
+            sign_in_name="alice",
+            display_name="Dr Alice",
+            password=PASSWORD,
+            role=StaffRole.CLINICIAN,
+            by=BY,
+            now=form.clock(),
+        )
+    desk = Desk(form.client.application.test_client(), form.clock, form.database, settings)
+    desk.sign_in()
+    return desk
+
+
+def judge(form: Opened, desk: Desk, verdict: str) -> str:
+    """What the page says after a verdict on the newest decision."""
+    consent_id = form.value("SELECT max(id) FROM consent")
+    assert desk.send(f"/answers-to-review/decisions/{consent_id}/{verdict}").status_code == 303
+    return desk.page("/answers-to-review")
+
+
+def test_a_decision_right_after_the_mail_is_for_staff_to_look_at(
+    unasked: Opened, settings: Settings, keys: KeyRing
+) -> None:
+    mailed(unasked, settings, keys).decide("disagree")
+    desk = staff_of(unasked, settings)
+
+    page = desk.page("/answers-to-review")
+
+    assert [words for words in ("1 decision ", "did not agree to take part", "right after the mail") if words in page]
+    assert 'aria-current="true">Answers to review <span class="count">1<' in page
+    assert unasked.value("SELECT count(*) FROM audit_event WHERE action = 'consent_suspected'") == 1
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_a_decision_taken_at_leisure_is_nobodys_doubt(
+    unasked: Opened, settings: Settings, keys: KeyRing, seconds: int
+) -> None:
+    mailed(unasked, settings, keys, seconds=seconds).decide("disagree")
+
+    assert unasked.value(DOUBTFUL) is None
+
+
+def test_a_refusal_that_is_set_aside_counts_no_more_and_mails_go_on(
+    unasked: Opened, settings: Settings, keys: KeyRing
+) -> None:
+    mailed(unasked, settings, keys).decide("disagree")
+    unasked.clock.instant += timedelta(days=14)
+    assert send(unasked, settings, keys) == {"skipped": 2}
+    unasked.clock.instant -= timedelta(days=7)
+
+    said = judge(unasked, staff_of(unasked, settings), "set-aside")
+
+    kept = unasked.value("SELECT count(*) FROM consent WHERE set_aside_at IS NOT NULL AND superseded_at IS NOT NULL")
+    assert ("The decision is set aside" in said, kept, unasked.value("SELECT refused_on FROM enrolment")) == (
+        True,
+        1,
+        None,
+    )
+    assert unasked.send("/start").headers["Location"].endswith("/consent")
+    unasked.clock.instant += timedelta(days=7)
+    assert send(unasked, settings, keys) == {"accepted": 1}
+
+
+def test_a_confirmed_refusal_stays(unasked: Opened, settings: Settings, keys: KeyRing) -> None:
+    mailed(unasked, settings, keys).decide("disagree")
+    desk = staff_of(unasked, settings)
+
+    said = judge(unasked, desk, "confirm")
+
+    assert ("confirmed as the patient" in said, "No answers wait for you" in said) == (True, True)
+    assert "Somebody else has already looked at this decision." in judge(unasked, desk, "set-aside")
+    assert unasked.value("SELECT count(*) FROM enrolment WHERE refused_on IS NOT NULL") == 1
+    actions = "SELECT count(*) FROM audit_event WHERE action IN ('consent_confirmed', 'consent_set_aside')"
+    assert unasked.value(actions) == 1
+
+
+def test_what_the_patient_had_decided_before_stands_again(opened: Opened, settings: Settings, keys: KeyRing) -> None:
+    mailed(opened, settings, keys).decide("disagree")
+
+    judge(opened, staff_of(opened, settings), "set-aside")
+
+    assert decisions(opened) == [("v1", True, "hospital", "en", True), ("v1", False, "form", "en", False)]
+    assert opened.value("SELECT refused_on FROM enrolment") is None
+
+
+def test_the_same_decision_at_leisure_is_one_that_no_staff_need_to_look_at(
+    unasked: Opened, settings: Settings, keys: KeyRing
+) -> None:
+    mailed(unasked, settings, keys).decide("disagree")
+    unasked.clock.instant += timedelta(minutes=5)
+
+    unasked.decide("disagree")
+
+    assert (len(decisions(unasked)), unasked.value(DOUBTFUL)) == (2, None)
+
+
+@pytest.mark.parametrize(("pause", "stands"), [(1, 0), (90, 1)])
+def test_a_decision_goes_with_the_answers_it_was_taken_with(
+    unasked: Opened, settings: Settings, keys: KeyRing, pause: int, stands: int
+) -> None:
+    mailed(unasked, settings, keys, seconds=600).decide("agree")
+    unasked.clock.instant += timedelta(seconds=pause)
+    for number, item in enumerate(("low_back", "leg_pain", "leg_numb"), start=1):
+        unasked.clock.instant += timedelta(milliseconds=500)
+        unasked.send(f"/q/{number}", **{f"vas_{item}": "47"})
+    assert (unasked.value(DOUBTFUL), unasked.value("SELECT suspicion FROM assessment")) == (None, "too_fast")
+
+    assessment_id = unasked.value("SELECT id FROM assessment")
+    staff_of(unasked, settings).send(f"/answers-to-review/{assessment_id}/set-aside")
+
+    assert unasked.value("SELECT count(*) FROM consent WHERE superseded_at IS NULL") == stands
+    assert unasked.send("/start").headers["Location"].endswith("/consent") == (stands == 0)
+
+
+def test_another_sites_decision_is_not_there(unasked: Opened, settings: Settings, keys: KeyRing) -> None:
+    mailed(unasked, settings, keys).decide("disagree")
+    desk = staff_of(unasked, settings)
+    with unasked.database.transaction() as session:
+        session.add(Site(code="OTHER"))
+        session.flush()
+        session.execute(text("UPDATE patient SET site_id = (SELECT id FROM site WHERE code = 'OTHER')"))
+    consent_id = unasked.value("SELECT id FROM consent")
+
+    found = [desk.send(f"/answers-to-review/decisions/{consent_id}/{one}") for one in ("confirm", "set-aside")]
+
+    assert [response.status_code for response in found] == [404, 404]
+    assert "No answers wait for you" in desk.page("/answers-to-review")
 
 
 # Other words

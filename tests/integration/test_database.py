@@ -31,6 +31,7 @@ from registry.storage.models import (
     Site,
 )
 from tests.factories import make_operation, make_patient
+from tests.postgresql import Cluster
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -85,6 +86,41 @@ def test_the_folder_of_a_new_database_is_made(tmp_path: Path) -> None:
 
     assert (tmp_path / "new" / "registry.db").exists()
     database.dispose()
+
+
+def test_a_missing_database_does_not_answer_and_is_not_made(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/registry.db")
+
+    answers = database.answers()
+
+    database.dispose()
+    assert (answers, list(tmp_path.iterdir())) == (False, [])
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
+def test_a_file_that_is_no_registry_does_not_answer(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "registry.db").write_bytes(content)
+    database = Database(f"sqlite:///{tmp_path}/registry.db")
+
+    answers = database.answers()
+
+    database.dispose()
+    assert not answers
+
+
+def test_an_empty_database_of_postgresql_does_not_answer(cluster: Cluster) -> None:
+    name = cluster.new()
+    database = Database(cluster.url(name))
+
+    answers = database.answers()
+
+    database.dispose()
+    cluster.drop(name)
+    assert not answers
+
+
+def test_a_migrated_database_answers(database: Database) -> None:
+    assert database.answers()
 
 
 @on_sqlite

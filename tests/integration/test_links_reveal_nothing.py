@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import event, text
 
 from registry.config import Settings
 from registry.security.keys import KeyRing
 from registry.services.links import revoke_link
 from registry.storage.database import Database
+from registry.storage.enrolments import shares_address
 from tests.factories import BY
 from tests.opened import Opened, opened_form
 
@@ -28,6 +30,31 @@ def pair(database: Database, settings: Settings, keys: KeyRing, now: datetime) -
         # The first was opened before there was a second.
         one.client.get(one.path)
         yield one, other
+
+
+@pytest.mark.parametrize("written", ["family@example.org", "Family@Example.ORG"])
+def test_a_mailbox_is_one_however_its_address_is_written(
+    database: Database, settings: Settings, keys: KeyRing, now: datetime, written: str
+) -> None:
+    with (
+        opened_form(database, settings, keys, now, email="FAMILY@example.org") as one,
+        opened_form(database, settings, keys, now, email=written) as other,
+    ):
+        shown = [page(opened.client, opened.path)[1] for opened in (one, other)]
+
+    assert all("In which year were you born?" in text for text in shown)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_shares_a_mailbox_is_looked_up_by_index(database: Database) -> None:
+    statements: list[str] = []
+    event.listen(database.engine.pool, "checkout", lambda link, *_: link.set_trace_callback(statements.append))
+    with database.reading() as session:
+        shares_address(session, public_id="nobody")
+        plan = session.execute(text(f"EXPLAIN QUERY PLAN {statements[-1]}")).all()
+
+    assert any("ix__contact__lower_email" in str(step) for step in plan)
+    assert not any("SCAN" in str(step) for step in plan)
 
 
 def page(client: FlaskClient, path: str) -> tuple[int, str]:

@@ -206,9 +206,14 @@ def test_a_late_answer_never_takes_the_place_of_one_given_in_time(opened: Opened
     key = opened.key()
     opened.clock.instant += timedelta(days=60)
 
-    opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "12"})
+    for score in ("12", "12", "47", "12", "13"):
+        opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": score})
 
-    assert versions(opened.database, opened.form_path) == [("low_back", 1, 47, True), ("low_back", 2, 12, False)]
+    assert versions(opened.database, opened.form_path) == [
+        ("low_back", 1, 47, True),
+        ("low_back", 2, 12, False),
+        ("low_back", 3, 13, False),
+    ]
 
 
 def test_more_than_thirty_days_after_the_close_nothing_is_taken_and_nothing_saved_is_touched(opened: Opened) -> None:
@@ -324,9 +329,9 @@ class Model:
             self.n_decisions += 1
 
     def answer(self, item: str, score: int | None) -> None:
-        """A score, or None to skip; what stands again changes nothing, and after the close it is late."""
+        """A score, or None to skip; what stands, or came last, changes nothing again; after the close it is late."""
         given = self.answers.get(item, [])
-        if self.agreed and (not given or given[self.standing(item)][0] != score):
+        if self.agreed and not (given and score in (given[self.standing(item)][0], given[-1][0])):
             self.answers[item] = [*given, (score, self.is_closed)]
 
     def standing(self, item: str) -> int:

@@ -6,6 +6,7 @@ from email import message_from_bytes, policy
 import pytest
 from icalendar import Calendar
 from sqlalchemy import text
+from sqlmodel import select
 
 from registry.config import Settings
 from registry.mail.transport import FolderTransport
@@ -13,6 +14,8 @@ from registry.security.keys import KeyRing
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.storage.cohorts import CohortQuery, timepoint_counts
 from registry.storage.database import Database
+from registry.storage.models import Patient
+from tests.factories import make_operation
 from tests.opened import Opened, opened_form
 
 AFTER_CLOSE = datetime(2027, 1, 4, 3, tzinfo=UTC)
@@ -194,6 +197,35 @@ def test_who_left_no_number_is_given_ours(database: Database, settings: Settings
     assert ("Please call us on" in page, 'type="radio"' in page) == (True, False)
 
 
+def test_who_left_no_number_cannot_wait_for_a_call(
+    database: Database, settings: Settings, keys: KeyRing, now: datetime
+) -> None:
+    with opened_form(database, settings, keys, now, phone="") as form:
+        responses = [form.send("/phone", **fields) for fields in ({"call_time": "morning"}, {})]
+
+        assert form.rows()["phone_request"] == []
+    for response in responses:
+        page = response.get_data(as_text=True)
+        assert (response.status_code, 'href="#call_us"' in page, 'id="call_us"' in page) == (422, True, True)
+        assert "We have no number to call you on" in page
+        assert 'type="radio"' not in page
+
+
+def test_a_closed_form_asks_for_no_call(closed: Opened) -> None:
+    page = closed.client.get(closed.form_path).get_data(as_text=True)
+    key = page.split('name="key" value="', 1)[1].split('"', 1)[0]
+
+    shown = closed.client.get(f"{closed.form_path}/phone")
+    sent = [
+        closed.client.post(f"{closed.form_path}/phone", data={"key": key, **fields})
+        for fields in ({}, {"call_time": "morning"})
+    ]
+
+    assert [response.status_code for response in (shown, *sent)] == [410] * 3
+    assert "This link is closed" in shown.get_data(as_text=True)
+    assert closed.rows()["phone_request"] == []
+
+
 def test_every_page_of_the_form_offers_the_telephone_and_paper(opened: Opened) -> None:
     for page in ("", "/q/1", "/regions", "/check", "/phone"):
         text_ = opened.page(page)
@@ -313,6 +345,102 @@ def test_a_second_download_is_the_same_event(opened: Opened) -> None:
     assert opened.client.get(f"{opened.form_path}/next.ics").get_data() == first
 
 
+NO_PROMISE = "We do not e-mail you about it: please ask at the hospital, or call 06-0000-0000."
+
+
+def sent(form: Opened) -> Opened:
+    form.answer_everything()
+    form.finish()
+    return form
+
+
+def change(form: Opened, *statements: str) -> None:
+    with form.database.transaction() as session:
+        for statement in statements:
+            session.execute(text(statement))
+
+
+def operate_again(form: Opened, settings: Settings, operated_on: date) -> None:
+    now = form.clock()
+    with form.database.transaction() as session:
+        patient = session.exec(select(Patient)).one()
+        make_operation(session, patient, settings, now=now, today=now.date(), operated_on=operated_on)
+
+
+def test_the_receipt_says_when_the_next_mail_comes(opened: Opened) -> None:
+    assert "We will e-mail you next around February 2027." in sent(opened).page("/done")
+
+
+@pytest.mark.parametrize("stop", ["emails_stopped_at = '2026-11-19 00:00:00'", "email = NULL", "email = ''"])
+def test_the_receipt_promises_no_mail_to_whom_none_goes(opened: Opened, stop: str) -> None:
+    change(sent(opened), f"UPDATE contact SET {stop}")
+
+    page = opened.page("/done")
+    (found,) = event(opened).walk("VEVENT")
+    opened.send("/language", language="ja", next=f"{opened.form_path}/done")
+
+    assert ("e-mail you next" in page, f"around February 2027. {NO_PROMISE}" in page) == (False, True)
+    assert (found.decoded("dtstart"), str(found["summary"])) == (date(2027, 2, 19), "Get in touch with Demo Hospital")
+    assert "次回のご回答は2027年2月ごろの予定です。メールではお知らせしませんので" in opened.page("/done")
+
+
+def test_the_next_time_may_belong_to_another_operation(opened: Opened, settings: Settings) -> None:
+    operate_again(sent(opened), settings, date(2026, 10, 1))
+
+    assert event(opened).walk("VEVENT")[0].decoded("dtstart") == date(2027, 1, 1)
+    assert "We will e-mail you next around January 2027." in opened.page("/done")
+
+
+def test_an_operation_that_is_off_brings_no_next_time(opened: Opened, settings: Settings) -> None:
+    operate_again(sent(opened), settings, date(2026, 10, 1))
+    off = "UPDATE operation SET state = 'cancelled', operated_on = NULL WHERE id = (SELECT max(id) FROM operation)"
+    change(opened, off)
+
+    assert event(opened).walk("VEVENT")[0].decoded("dtstart") == date(2027, 2, 19)
+
+
+def test_a_form_that_was_sent_already_does_not_come_next(opened: Opened, settings: Settings) -> None:
+    operate_again(sent(opened), settings, date(2026, 8, 26))
+    assert event(opened).walk("VEVENT")[0].decoded("dtstart") == date(2026, 11, 26)
+    other = "(SELECT max(id) FROM follow_up WHERE timepoint = 'M3')"
+    change(
+        opened,
+        "INSERT INTO assessment (follow_up_id, patient_id, reference, language, started_at, submitted_at) "
+        f"SELECT {other}, patient_id, 'x', 'en', started_at, submitted_at FROM assessment",
+        "INSERT INTO answer (assessment_id, item, version, is_skipped, instrument_version, language, answered_on,"
+        " recorded_at) SELECT (SELECT max(id) FROM assessment), 'neck', 1, true, 'v', 'en', answered_on, recorded_at"
+        " FROM answer WHERE item = 'neck'",
+    )
+
+    assert event(opened).walk("VEVENT")[0].decoded("dtstart") == date(2027, 2, 19)
+
+
+@pytest.mark.parametrize(
+    ("stop", "words"),
+    [("NULL", "We will e-mail you when your next form is due."), ("'2026-11-19 00:00:00'", "please ask at the hosp")],
+)
+def test_without_a_planned_form_the_receipt_names_no_day(opened: Opened, stop: str, words: str) -> None:
+    change(
+        sent(opened),
+        "DELETE FROM reminder WHERE follow_up_id IN (SELECT id FROM follow_up WHERE timepoint <> 'M3')",
+        "DELETE FROM follow_up WHERE timepoint <> 'M3'",
+        f"UPDATE contact SET emails_stopped_at = {stop}",
+    )
+
+    page = opened.page("/done")
+
+    assert [text for text in (words, "calendar", "around", "last time") if text in page] == [words]
+    assert opened.client.get(f"{opened.form_path}/next.ics").status_code == 404
+
+
+def test_who_said_no_after_sending_is_told_of_no_next_time(opened: Opened) -> None:
+    sent(opened).decide("disagree")
+
+    page = opened.page("/done")
+
+    assert [text for text in ("e-mail you", "next form", "last time", "next.ics") if text in page] == []
+
+
 def test_nothing_comes_next_before_the_answers_are_sent(opened: Opened) -> None:
     assert opened.client.get(f"{opened.form_path}/next.ics").status_code == 404
 
@@ -338,14 +466,26 @@ def test_late_answers_are_kept_and_left_out_of_the_window(closed: Opened, desk: 
         assert timepoint_counts(session, query, timepoints=["M3"]) == []
 
 
-def test_regions_ticked_late_leave_those_given_in_time(opened: Opened) -> None:
+def test_regions_ticked_late_are_kept_beside_those_given_in_time(opened: Opened) -> None:
     opened.send("/regions", region="low_back")
     key = opened.key()
     opened.clock.instant = AFTER_CLOSE
 
-    opened.client.post(f"{opened.form_path}/regions", data={"key": key, "region": "hand_left"})
+    for _ in range(2):
+        opened.client.post(f"{opened.form_path}/regions", data={"key": key, "region": "hand_left"})
 
-    assert regions(opened) == [(1, "['low_back']", True)]
+    assert regions(opened) == [(1, "['low_back']", True), (2, "['hand_left']", False)]
+
+
+def test_sending_again_late_says_nothing_new_of_who_filled_in_what_came_in_time(opened: Opened) -> None:
+    opened.answer_everything()
+    opened.finish()
+    key = opened.key()
+    opened.clock.instant = AFTER_CLOSE
+
+    late = opened.client.post(f"{opened.form_path}/check", data={"key": key, "respondent": "proxy"})
+
+    assert (late.status_code, opened.value("SELECT respondent FROM assessment")) == (303, "self")
 
 
 def test_unticking_everything_asks_what_is_meant(opened: Opened) -> None:

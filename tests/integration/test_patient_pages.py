@@ -4,7 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from werkzeug.test import TestResponse
 
 from registry.config import Settings
 from registry.security.keys import KeyRing
@@ -218,6 +219,56 @@ def test_an_unexpected_error_says_so_in_the_patients_language_and_logs_no_addres
     assert (response.status_code, "ただいま処理できませんでした" in page, "06-0000-0000" in page) == (500, True, True)
     assert opened.form_path not in caplog.text.replace("form.answer", "")
     assert opened.path not in caplog.text
+
+
+ENGLISH, JAPANESE = '<html lang="en">', '<html lang="ja">'
+
+
+def refusals(opened: Opened, path: str, language: str) -> list[TestResponse]:
+    """A method that no page takes, a page that is not there, and more than any form holds."""
+    headers = {"Accept-Language": language}
+    return [
+        opened.client.put(path, headers=headers),
+        opened.client.get(f"{path}/nowhere", headers=headers),
+        opened.client.post(path if "preferences" in path else f"{path}/q/1", data="x" * 70_000, headers=headers),
+    ]
+
+
+@pytest.mark.parametrize("place", ["form", "preferences"])
+def test_a_refusal_is_in_the_language_chosen_on_the_pages_it_belongs_to(opened: Opened, place: str) -> None:
+    path = opened.form_path if place == "form" else opened.client.get(opened.stop_path).headers["Location"]
+    page = opened.client.get(path).get_data(as_text=True)
+    key = page.split('name="key" value="', 1)[1].split('"', 1)[0]
+    opened.client.post(f"{path}/language", data={"key": key, "language": "ja"})
+    taken: list[object] = []
+    event.listen(
+        opened.client.application.extensions["registry"].database.engine, "checkout", lambda *found: taken.append(found)
+    )
+
+    found = refusals(opened, path, "en")
+
+    assert [response.status_code for response in found[:2]] == [405, 404]
+    assert [JAPANESE in response.get_data(as_text=True) for response in found] == [True] * 3
+    # The page must come even where there is no database.
+    assert taken == []
+
+
+def test_a_refusal_is_in_the_browsers_language_where_none_was_chosen(opened: Opened) -> None:
+    found = refusals(opened, opened.form_path, "ja") + refusals(opened, "/preferences/nobody", "ja")
+
+    assert [JAPANESE in response.get_data(as_text=True) for response in found] == [True] * 6
+
+
+@pytest.mark.parametrize("value", ["", "ja", "x" * 3000, "WyJhIiwiamEiXQ.AAAA.BBBB", "é\ud83d"])
+def test_a_forged_cookie_chooses_no_language_and_breaks_no_page(opened: Opened, value: str) -> None:
+    public_id = opened.form_path.rpartition("/")[2]
+    for kind in ("form", "preferences"):
+        opened.client.set_cookie(f"{kind}-{public_id}", value.encode(errors="replace").decode())
+
+    found = refusals(opened, opened.form_path, "en") + refusals(opened, f"/preferences/{public_id}", "en")
+
+    assert [response.status_code for response in found] == [405, 404, 413, 405, 404, 413]
+    assert [ENGLISH in response.get_data(as_text=True) for response in found] == [True] * 6
 
 
 # What pages carry

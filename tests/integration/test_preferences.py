@@ -10,6 +10,7 @@ from registry.config import Settings
 from registry.mail.transport import FolderTransport
 from registry.security.keys import KeyRing
 from registry.services.outbox import Dispatch, send_due_reminders
+from tests.factories import make_patient
 from tests.opened import Opened
 
 _ANSWERS = ("answer", "assessment", "body_marking")
@@ -213,3 +214,85 @@ def test_the_choices_can_be_read_in_the_other_language(choices: Choices) -> None
 
     assert response.headers["Location"] == choices.path
     assert '<html lang="ja">' in choices.form.client.get(choices.path).get_data(as_text=True)
+
+
+# A mailbox of two
+
+
+@pytest.fixture
+def shared(choices: Choices) -> Choices:
+    """The choices of a patient to whose address somebody else is written to, too, in other letters."""
+    with choices.form.database.transaction() as session:
+        make_patient(session, now=choices.form.clock(), email="Hanako@Example.org")
+    return choices
+
+
+def confirm(choices: Choices, answers: str = "leave", **fields: str) -> tuple[int, str]:
+    status, _, page = choices.post(f"/leave?answers={answers}", **fields)
+    return status, page
+
+
+@pytest.mark.parametrize("answers", ["leave", "delete"])
+@pytest.mark.parametrize(
+    ("year", "reason"), [("", "Enter the year you were born, such as 1952"), ("1951", "This is not the year we have")]
+)
+def test_from_a_shared_mailbox_nobody_leaves_without_the_year(
+    shared: Choices, answers: str, year: str, reason: str
+) -> None:
+    status, page = confirm(shared, answers, sure="yes", birth_year=year)
+
+    at_field = re.search(r'id="error_birth_year">([^<]*)', page)
+    assert (status, at_field is not None, 'href="#birth_year"' in page) == (422, True, True)
+    assert at_field is not None
+    assert reason in at_field.group(1)
+    assert (f'value="{year}"' in page, " checked" in page) == (True, True)
+    assert (shared.has_left, shared.count("answer")) == (False, 6)
+
+
+@pytest.mark.parametrize(("answers", "n_answers"), [("leave", 6), ("delete", 0)])
+def test_from_a_shared_mailbox_the_right_year_lets_a_patient_leave(
+    shared: Choices, answers: str, n_answers: int
+) -> None:
+    status, _ = confirm(shared, answers, sure="yes", birth_year="昭和27年")
+
+    assert (status, shared.has_left, shared.count("answer")) == (303, True, n_answers)
+    assert shared.count("enrolment") == 2
+
+
+def test_after_five_wrong_years_nobody_leaves_for_an_hour(shared: Choices) -> None:
+    for year in range(1940, 1945):
+        confirm(shared, sure="yes", birth_year=str(year))
+
+    status, page = confirm(shared, sure="yes", birth_year="1952")
+
+    assert (status, "Call 06-0000-0000" in page, shared.has_left) == (422, True, False)
+    shared.form.clock.instant += timedelta(minutes=61)
+    assert confirm(shared, sure="yes", birth_year="1952")[0] == 303
+
+
+def test_a_missing_tick_is_no_try_at_the_year(shared: Choices) -> None:
+    for _ in range(6):
+        _, page = confirm(shared, birth_year="1940")
+
+    assert 'value="1940"' in page
+    assert confirm(shared, sure="yes", birth_year="1952")[0] == 303
+
+
+def test_the_page_asks_for_the_year_in_the_patients_language(shared: Choices) -> None:
+    path = f"{shared.path}/leave?answers=leave"
+    english = shared.form.client.get(path).get_data(as_text=True)
+    shared.form.client.post(f"{shared.path}/language", data={"key": shared.key(), "language": "ja"})
+    japanese = shared.form.client.get(path).get_data(as_text=True)
+
+    assert "The year tells us who wants to leave" in english
+    assert "研究への参加をやめるのがどなたか" in japanese
+
+
+def test_stopping_e_mails_to_a_shared_mailbox_needs_no_year(shared: Choices) -> None:
+    status, _, _ = shared.post(choice="stop")
+
+    assert (status, shared.are_emails_stopped) == (303, True)
+
+
+def test_whose_mailbox_is_their_own_is_asked_for_no_year(choices: Choices) -> None:
+    assert "birth_year" not in choices.form.client.get(f"{choices.path}/leave?answers=leave").get_data(as_text=True)

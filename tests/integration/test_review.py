@@ -118,6 +118,26 @@ def test_answers_set_aside_are_kept_as_versions_and_count_no_more(alice: Desk) -
     assert actions(alice).count("answers_set_aside") == 1
 
 
+@pytest.mark.parametrize("verdict", ["confirm", "set-aside"])
+def test_who_comes_second_is_told_that_somebody_else_has_looked(alice: Desk, verdict: str) -> None:
+    patient = suspected(alice)
+    said = "Somebody else has already looked at these answers."
+
+    judge(alice, patient, "confirm")
+    first = alice.page("/answers-to-review")
+    judge(alice, patient, verdict)
+
+    assert (said in first, said in alice.page("/answers-to-review")) == (False, True)
+
+
+def test_why_answers_were_set_aside_stays_in_the_trail(alice: Desk) -> None:
+    judge(alice, suspected(alice), "set-aside")
+
+    with alice.database.reading() as session:
+        event = session.exec(select(AuditEvent).where(AuditEvent.action == "answers_set_aside")).one()
+    assert event.details == {"reason": "too_fast"}
+
+
 def test_confirmed_answers_are_not_set_aside_by_a_page_left_open(alice: Desk) -> None:
     patient = suspected(alice)
     judge(alice, patient, "confirm")

@@ -141,6 +141,23 @@ def test_a_form_filled_in_after_its_window_is_kept_and_called_late(alice: Desk) 
     assert ("It counts as late" in page, '<small class="aside late">late</small>' in page) == (True, True)
 
 
+def test_a_late_form_beside_one_in_time_is_kept_once_and_leaves_who_filled_that_in(alice: Desk) -> None:
+    patient = alice.patient()
+    alice.send(f"{patient.form_path}/phone", **call("50"))
+    alice.clock.instant = datetime(2027, 2, 1, 3, tzinfo=UTC)
+    alice.sign_in()
+
+    for _ in range(2):
+        alice.send(f"{patient.form_path}/paper", **paper(answered_on="2027-01-04", respondent="proxy"))
+
+    form, versions = patient.assessment(), patient.versions()
+    assert (
+        sorted((found.version, found.superseded_at is None) for found in versions) == [(1, True)] * 6 + [(2, False)] * 6
+    )
+    assert form is not None
+    assert form.respondent == Respondent.SELF
+
+
 def test_answers_that_stand_are_shown_before_and_kept_as_versions_after(alice: Desk) -> None:
     patient = alice.patient()
     alice.send(f"{patient.form_path}/phone", **call("50"))
@@ -389,3 +406,67 @@ def test_a_paper_form_of_an_earlier_day_does_not_replace_what_the_patient_answer
 
     assert {answer.score for answer in patient.answers().values()} == {47}
     assert len(patient.versions()) == 12
+
+
+# Answers that were in doubt
+
+
+def doubted(desk: Desk, items: tuple[str, ...] = ITEMS) -> AtDesk:
+    """A patient whose answers on the device look like a program's."""
+    patient = desk.patient()
+    desk.send(f"{patient.form_path}/phone", **{f"number_{item}": "47" for item in items} | ENTERED_BY_PHONE)
+    with desk.database.transaction() as session:
+        session.execute(text("UPDATE answer SET mode = 'touch'"))
+        session.execute(text("UPDATE assessment SET suspicion = 'too_fast'"))
+    return patient
+
+
+ENTERED_BY_PHONE = {"answered_on": "2026-11-20", "respondent": "self", "scale": "100"}
+
+
+def n_confirmed(desk: Desk) -> int:
+    with desk.database.reading() as session:
+        events = session.exec(select(AuditEvent).where(AuditEvent.action == "answers_confirmed")).all()
+    return len([event for event in events if event.actor_kind == "staff"])
+
+
+def test_answers_that_staff_have_entered_themselves_are_nobodys_doubt(alice: Desk) -> None:
+    patient = doubted(alice)
+
+    alice.send(f"{patient.form_path}/phone", **call("40"))
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.suspicion, form.confirmed_at is not None, n_confirmed(alice)) == ("too_fast", True, 1)
+    assert "No answers wait for you" in alice.page("/answers-to-review")
+
+
+def test_entering_them_once_more_confirms_nothing_twice(alice: Desk) -> None:
+    patient = doubted(alice)
+
+    for number in ("40", "41"):
+        alice.send(f"{patient.form_path}/phone", **call(number))
+
+    assert n_confirmed(alice) == 1
+
+
+def test_the_doubt_stays_while_an_answer_of_the_device_stands(alice: Desk) -> None:
+    patient = doubted(alice)
+    told = {f"number_{item}": "40" for item in ITEMS[:-1]}
+
+    alice.send(f"{patient.form_path}/phone", **told | ENTERED_BY_PHONE)
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.confirmed_at, n_confirmed(alice)) == (None, 0)
+
+
+def test_the_doubt_stays_while_a_question_that_a_program_skipped_stands(alice: Desk) -> None:
+    patient = doubted(alice)
+    with alice.database.transaction() as session:
+        session.execute(text("UPDATE answer SET mode = NULL, score = NULL, is_skipped = true WHERE item = 'arm_numb'"))
+    told = {f"number_{item}": "40" for item in ITEMS[:-1]}
+
+    alice.send(f"{patient.form_path}/phone", **told | ENTERED_BY_PHONE)
+
+    assert n_confirmed(alice) == 0

@@ -177,6 +177,8 @@ def test_a_study_id_is_enrolled_once(alice: Desk) -> None:
         ("email", "hanako@", "This address cannot receive mail"),
         ("email", "a@example.org\r\nBcc: b@example.org", "characters that cannot be seen"),
         ("family_name", "見\x00本", "characters that cannot be seen"),
+        ("family_name", "見\u200b本", "characters that cannot be seen"),
+        ("study_id", "K-\u2060001", "characters that cannot be seen"),
         ("family_name", "\u3000", "Enter the family name"),
         ("sex", "", "Choose the sex"),
         ("sex", "maybe", "Not a valid choice"),
@@ -199,6 +201,24 @@ def test_addresses_that_receive_mail_in_practice_are_taken(alice: Desk, address:
     page = alice.client.get(alice.enrol(email=address)).get_data(as_text=True)
 
     assert unicodedata.normalize("NFKC", address) in page
+
+
+@pytest.mark.parametrize("name", ["葛\U000e0100城", "芦\ufe00屋"])
+def test_the_exact_shape_of_a_name_is_kept(alice: Desk, name: str) -> None:
+    assert name in alice.page(alice.enrol(family_name=name))
+
+
+def test_a_telephone_number_is_measured_as_it_would_be_stored(alice: Desk) -> None:
+    response = alice.send("/patients/new", **(ENROLMENT | {"phone": "㏂" * 11}))
+
+    at_field = re.search(r'id="phone-error-1">([^<]*)', response.get_data(as_text=True))
+    assert (response.status_code, at_field is not None) == (422, True)
+    assert at_field is not None
+    assert "longer than 40 characters" in at_field.group(1)
+
+
+def test_a_telephone_number_in_wide_digits_is_stored_in_plain_ones(alice: Desk) -> None:
+    assert "06-1234-5678" in alice.page(alice.enrol(phone="０６－１２３４－５６７８"))
 
 
 def test_a_changed_address_is_shown_and_the_trail_tells_of_it_without_naming_it(alice: Desk) -> None:
@@ -397,6 +417,13 @@ def test_the_demo_outbox_is_there_in_demo_mode_only(desk: Desk, settings: Settin
 
 def test_a_working_registry_says_so(desk: Desk) -> None:
     assert desk.client.get("/healthz").json == {"status": "ok"}
+
+
+def test_a_registry_whose_rows_are_gone_says_so(desk: Desk) -> None:
+    with desk.database.transaction() as session:
+        session.execute(text("ALTER TABLE site RENAME TO elsewhere"))
+
+    assert desk.client.get("/healthz").status_code == 503
 
 
 def test_birth_dates_stay_what_was_typed(alice: Desk) -> None:

@@ -95,6 +95,18 @@ def test_the_form_is_gone_once_it_is_finished(alice: Desk) -> None:
     assert len(patient.answers()) == 6
 
 
+def test_the_receipt_on_the_tablet_names_the_next_time_and_offers_no_file(alice: Desk) -> None:
+    form = hand_over(alice, alice.patient(email=None))
+    for number, item in enumerate(ITEMS, start=1):
+        send(alice, form, f"/q/{number}", **{f"vas_{item}": "47"})
+    send(alice, form, "/check", respondent="self")
+
+    page = alice.page(f"{form}/done")
+
+    told = ["due around February 2027. We do not e-mail you about it", "hand back the tablet"]
+    assert [words for words in (*told, "calendar") if words in page] == told
+
+
 def test_a_sitting_that_was_left_open_ends_by_itself(alice: Desk) -> None:
     form = hand_over(alice, alice.patient())
     assert isinstance(alice.clock, SetClock)

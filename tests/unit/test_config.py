@@ -342,6 +342,99 @@ def test_without_demo_mode_the_address_of_links_must_be_given(config: type_of_fi
     )
 
 
+_NO_HOST = "must name a host in plain letters, such as https://followup.example-hospital.jp"
+_UNSEEN = "must hold no blanks and no characters that cannot be seen"
+_ENDS = "must end after the host, without a path; the pages have fixed places below it"
+_NO_QUERY = "must hold no ? and no #; they would end up inside every link"
+_NO_USER = "must hold no user and no password"
+_NO_PORT = "must have a port from 1 to 65535, or none"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("ftp://f.example.org", "must begin with http:// or https://"),
+        ("//f.example.org", "must begin with http:// or https://"),
+        ("HTTPS://f.example.org", "must begin with http:// or https://"),
+        ("https://", _NO_HOST),
+        ("https:///s", f"{_NO_HOST}\nweb.base_url: {_ENDS}"),
+        ("https://[::1", _NO_HOST),
+        ("https://見本病院.jp", _NO_HOST),
+        ("https://f_u.example.org", _NO_HOST),
+        ("https://-f.example.org", _NO_HOST),
+        ("https://f..example.org", _NO_HOST),
+        ("https://f.example.org\\s", _NO_HOST),
+        ("https://alice:hunter2@f.example.org", _NO_USER),
+        ("https://alice@f.example.org", _NO_USER),
+        ("https://f.example.org/registry", _ENDS),
+        ("https://f.example.org/registry/", _ENDS),
+        ("https://f.example.org//", _ENDS),
+        ("https://f.example.org/?a=b", _NO_QUERY),
+        ("https://f.example.org?", _NO_QUERY),
+        ("https://f.example.org#top", _NO_QUERY),
+        ("https://f.example.org/#", _NO_QUERY),
+        ("https://f.example.org:0", _NO_PORT),
+        ("https://f.example.org:", _NO_PORT),
+        ("https://f.example.org:65536", _NO_PORT),
+        ("https://f.example.org:80:90", _NO_PORT),
+        ("https://f.example.org:http", _NO_PORT),
+        ("https://f.example .org", _UNSEEN),
+        (" https://f.example.org", _UNSEEN),
+        ("https://f.example.org\n", _UNSEEN),
+        ("https://f.exa\tmple.org", _UNSEEN),
+        ("https://f.example.org\x7f", _UNSEEN),
+        ("https://f.example\u200b.org", _UNSEEN),
+    ],
+)
+def test_what_is_no_bare_address_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, given: str, reason: str
+) -> None:
+    monkeypatch.setenv("REGISTRY_WEB_BASE_URL", given)
+
+    found = problems_in(ROOT / "config.toml")
+
+    assert "\n".join(found) == f"web.base_url: {reason}"
+    assert "hunter2" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://followup.example.org", "https://followup.example.org"),
+        ("https://followup.example.org/", "https://followup.example.org"),
+        ("https://followup.example.org:8443/", "https://followup.example.org:8443"),
+        ("https://192.0.2.7", "https://192.0.2.7"),
+        ("https://[2001:db8::7]:8443/", "https://[2001:db8::7]:8443"),
+        ("https://xn--fiq228c.jp", "https://xn--fiq228c.jp"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
+        ("http://127.9.9.9", "http://127.9.9.9"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_a_bare_address_is_taken_and_a_slash_after_it_dropped(
+    config: type_of_file, monkeypatch: pytest.MonkeyPatch, given: str, kept: str
+) -> None:
+    monkeypatch.setenv("REGISTRY_WEB_BASE_URL", given)
+
+    assert load_settings(config(("enabled = true", "enabled = false"))).base_url == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["http://followup.example.org", "http://10.0.0.5", "http://localhost.example.org", "http://127.0.0.1.nip.io"],
+)
+def test_without_tls_a_real_registry_is_reached_from_its_own_machine_alone(
+    config: type_of_file, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("REGISTRY_WEB_BASE_URL", given)
+
+    assert load_settings(config()).base_url == given
+    assert problems_in(config(("enabled = true", "enabled = false"))) == (
+        "web.base_url: must begin with https://; plain http:// is for this machine and the demo alone",
+    )
+
+
 def test_a_site_that_is_there_twice_is_refused(config: type_of_file) -> None:
     site = OWN[OWN.index("[[sites]]") : OWN.index("[study]")]
 

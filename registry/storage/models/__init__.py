@@ -9,7 +9,7 @@ from registry.storage.models.correspondence import (
     ReminderKind,
     ReminderState,
 )
-from registry.storage.models.follow_up import Answer, Assessment, BodyMarking, FollowUp, PhoneRequest
+from registry.storage.models.follow_up import Answer, Assessment, BodyMarking, FollowUp, PhoneAttempt, PhoneRequest
 from registry.storage.models.operations import Classification, Operation
 from registry.storage.models.people import Consent, Contact, Enrolment, Patient, Site
 
@@ -27,6 +27,7 @@ __all__ = [
     "LinkPurpose",
     "Operation",
     "Patient",
+    "PhoneAttempt",
     "PhoneRequest",
     "Reminder",
     "ReminderKind",

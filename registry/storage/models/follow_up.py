@@ -153,3 +153,21 @@ class PhoneRequest(SQLModel, table=True):
     requested_at: datetime
     closed_at: datetime | None = None
     outcome: CallOutcome | None = one_of(CallOutcome, "outcome_known", default=None, nullable=True)
+
+
+class PhoneAttempt(SQLModel, table=True):
+    """A call that brought no answers: by whom, when, and how it ended."""
+
+    __tablename__ = "phone_attempt"
+    __table_args__ = (
+        UniqueConstraint("phone_request_id", "number"),
+        CheckConstraint("number >= 1", name="number_counts_from_one"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    phone_request_id: int = Field(foreign_key="phone_request.id")
+    number: int
+    called_at: datetime
+    called_by: str = Field(max_length=100)
+    """The member of staff, by number, as in the audit trail."""
+    outcome: CallOutcome = one_of(CallOutcome, "outcome_known")

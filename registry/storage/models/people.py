@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from registry.domain.vocabularies import ConsentRoute, Sex
+from registry.domain.vocabularies import ConsentRoute, Sex, Suspicion
 from registry.storage.models.base import one_of
 
 
@@ -45,7 +45,8 @@ class Contact(SQLModel, table=True):
     """How a patient is named and reached; apart from everything clinical."""
 
     __tablename__ = "contact"
-    __table_args__ = (Index("ix__contact__email", "email"),)
+    # Alembic does not see it on SQLite: a migration that rebuilds this table has to make it anew.
+    __table_args__ = (Index("ix__contact__lower_email", text("lower(email)")),)
 
     patient_id: int = Field(primary_key=True, foreign_key="patient.id")
     family_name: str = Field(max_length=200)
@@ -89,6 +90,13 @@ class Consent(SQLModel, table=True):
             postgresql_where=text("superseded_at IS NULL"),
         ),
         Index("ix__consent__patient_id", "patient_id"),
+        CheckConstraint("set_aside_at IS NULL OR superseded_at IS NOT NULL", name="set_aside_stands_no_more"),
+        Index(
+            "ix__consent__doubtful",
+            "patient_id",
+            sqlite_where=text("suspicion IS NOT NULL AND confirmed_at IS NULL AND superseded_at IS NULL"),
+            postgresql_where=text("suspicion IS NOT NULL AND confirmed_at IS NULL AND superseded_at IS NULL"),
+        ),
     )
 
     id: int = Field(default=None, primary_key=True)
@@ -102,3 +110,10 @@ class Consent(SQLModel, table=True):
     decided_on: date
     recorded_at: datetime
     superseded_at: datetime | None = None
+    follow_up_id: int | None = Field(default=None, foreign_key="follow_up.id")
+    """On which form; none when it was made at the hospital."""
+    suspicion: Suspicion | None = one_of(Suspicion, "suspicion_known", default=None, nullable=True)
+    """Why it may come from a program; staff confirm it or set it aside, and until then it counts."""
+    confirmed_at: datetime | None = None
+    set_aside_at: datetime | None = None
+    """When staff said that it was not the patient's; from then on it counts no more."""

@@ -140,7 +140,7 @@ def writing_rows(public_id: str) -> Iterator[tuple[Rows, Form]]:
 def pass_of(form: Form) -> Pass:
     """The pass to give with the next answer: a POST from a page whose cookie is gone restores it."""
     found = _pass(form.public_id) or Pass(form.public_id)
-    return replace(found, asks_birth_year=False)
+    return replace(found, asks_birth_year=False) if found.asks_birth_year else found
 
 
 def chosen_language(public_id: str) -> str | None:
@@ -173,8 +173,9 @@ def prepare_page(form: Form) -> None:
         # A page that the last patient left on the screen opens and saves nothing for the next one.
         raise Unknown("the sitting at the tablet has ended")
     # A page may be sent after its cookie is gone: then its field alone says what was still to be confirmed.
-    is_unconfirmed = bool(given and given.asks_birth_year) or _is_signed(public_id, _ENTRY_PURPOSE)
-    is_entry = is_unconfirmed and not has_key(public_id)
+    is_entry = not has_key(public_id) and (
+        bool(given and given.asks_birth_year) or _is_signed(public_id, _ENTRY_PURPOSE)
+    )
     g.language = (given.language if given else None) or form.language
     g.site = state().settings.site(form.site_code)
     g.public_id = public_id
@@ -206,6 +207,8 @@ def _checked_pass(public_id: str) -> Pass | None:
 
 
 def _is_signed(public_id: str, purpose: str) -> bool:
+    if request.method != "POST":
+        return False
     try:
         return bool(_content(state().keys, purpose, request.form.get("key", "")) == public_id)
     except BadSignature:

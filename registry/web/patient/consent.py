@@ -39,7 +39,7 @@ def answer(public_id: str) -> Response | tuple[str, int]:
         return _ask_page(form, error=translated("Choose whether you agree or do not agree to take part")), 422
     with writing(public_id) as (session, form):
         refuse_unless_open(form, today(g.site))
-        decide(session, patient_id=form.patient_id, decision=_decision(chosen, language), **recording(form))
+        decide(session, patient_id=form.patient_id, decision=_decision(form, chosen, language), **recording(form))
     if not _CHOICES[chosen]:
         return give_pass(to("consent.refused", public_id), pass_of(form))
     return give_pass(see_other(step_to_resume(written_form(public_id))), pass_of(form))
@@ -81,7 +81,7 @@ def _language_read() -> str | None:
     return next((one for one in LANGUAGES if words_for(state().settings, g.site, one).digest == read), None)
 
 
-def _decision(chosen: str, language: str) -> Decision:
+def _decision(form: Form, chosen: str, language: str) -> Decision:
     return Decision(
         version=state().study.consent.version,
         words_hash=words_for(state().settings, g.site, language).digest,
@@ -89,4 +89,5 @@ def _decision(chosen: str, language: str) -> Decision:
         route=ConsentRoute.FORM,
         language=language,
         decided_on=today(g.site),
+        follow_up_id=form.follow_up_id,
     )

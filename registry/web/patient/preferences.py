@@ -8,11 +8,13 @@ from itsdangerous import BadSignature
 from werkzeug.wrappers import Response as AnyResponse
 
 from registry.domain.actors import patient_link
-from registry.domain.errors import Unknown
+from registry.domain.errors import TooManyTries, Unknown
 from registry.languages import LANGUAGES, SOURCE_LANGUAGE
 from registry.services.enrolment import leave_study, stop_emails
+from registry.services.identity import is_birth_year_of_patient
 from registry.services.links import open_link
-from registry.storage.enrolments import LinkedPatient, patient_behind_link
+from registry.storage.database import Session
+from registry.storage.enrolments import LinkedPatient, patient_behind_link, shares_address
 from registry.storage.models import LinkPurpose
 from registry.web.patient.access import cookie_name, set_cookie
 from registry.web.patient.context import page
@@ -94,25 +96,52 @@ def confirm(public_id: str) -> str | AnyResponse:
     patient = _shown(public_id)
     if patient.are_answers_deleted or (patient.has_left and not _deletes()):
         return _to("preferences.result", public_id)
-    return _confirm_page(public_id, error=None)
+    return _confirm_page(public_id, problem=None)
 
 
 @blueprint.post("/preferences/<public_id>/leave")
 def leave(public_id: str) -> AnyResponse | tuple[str, int]:
-    """Let the patient leave, if the box is ticked."""
+    """Let the patient leave, if the box is ticked and it is the patient who asks."""
     patient = _written(public_id)
+    problem = _problem_before_leaving(patient)
+    if problem is not None:
+        return _confirm_page(public_id, problem=problem), 422
+    return _to("preferences.result", public_id)
+
+
+def _problem_before_leaving(patient: LinkedPatient) -> tuple[str, str] | None:
+    """The field that keeps the patient from leaving, and why; with none the patient has left."""
     if request.form.get("sure") != "yes":
-        return _confirm_page(public_id, error=translated("Tick the box if you want to leave the study")), 422
+        return "sure", translated("Tick the box if you want to leave the study")
     with state().database.transaction() as session:
+        wrong = _wrong_birth_year(session, patient)
+        if wrong is not None:
+            return "birth_year", wrong
         leave_study(
             session,
             patient_id=patient.patient_id,
             delete_answers=_deletes(),
             today=today(g.site),
-            by=patient_link(public_id),
+            by=patient_link(patient.public_id),
             now=now(),
         )
-    return _to("preferences.result", public_id)
+    return None
+
+
+def _wrong_birth_year(session: Session, patient: LinkedPatient) -> str | None:
+    """Why the year does not show that it is the patient who asks; nothing is asked of whose mailbox is their own."""
+    if not shares_address(session, public_id=patient.public_id):
+        return None
+    typed, by = request.form.get("birth_year", ""), patient_link(patient.public_id)
+    if not typed.strip():
+        return translated("Enter the year you were born, such as 1952")
+    try:
+        is_right = is_birth_year_of_patient(session, patient_id=patient.patient_id, typed=typed, by=by, now=now())
+    except TooManyTries:
+        return translated(
+            "That was not right several times. Call %(phone)s, or try again in an hour", phone=g.site.phone
+        )
+    return None if is_right else translated("This is not the year we have. Check the year you were born")
 
 
 @blueprint.get("/preferences/<public_id>/result")
@@ -132,9 +161,22 @@ def _choices_page(public_id: str, *, error: str | None) -> str:
     return page("patient/preferences.html", g.site, error=error, action=_url(public_id))
 
 
-def _confirm_page(public_id: str, *, error: str | None) -> str:
-    action = url_for("preferences.leave", public_id=public_id, answers=_DELETE if _deletes() else _LEAVE)
-    return page("patient/leave.html", g.site, error=error, deletes=_deletes(), action=action, back_url=_url(public_id))
+def _confirm_page(public_id: str, *, problem: tuple[str, str] | None) -> str:
+    with state().database.reading() as session:
+        asks_birth_year = shares_address(session, public_id=public_id)
+    at, error = problem or (None, None)
+    return page(
+        "patient/leave.html",
+        g.site,
+        error_at=at,
+        error=error,
+        asks_birth_year=asks_birth_year,
+        typed=request.form.get("birth_year", ""),
+        is_sure=request.form.get("sure") == "yes",
+        deletes=_deletes(),
+        action=url_for("preferences.leave", public_id=public_id, answers=_DELETE if _deletes() else _LEAVE),
+        back_url=_url(public_id),
+    )
 
 
 def _deletes() -> bool:
@@ -187,11 +229,16 @@ def _pass(public_id: str) -> tuple[str, str | None] | None:
     return (public_id, language if language in LANGUAGES else None) if signed_id == public_id else None
 
 
+def chosen_language(public_id: str) -> str | None:
+    """The language that the patient chose on these pages in this browser, if any."""
+    found = _pass(public_id)
+    return found[1] if found else None
+
+
 def _patient(public_id: str) -> LinkedPatient:
     with state().database.reading() as session:
         patient = patient_behind_link(session, public_id=public_id)
-    given = _pass(public_id)
-    g.language = (given[1] if given else None) or patient.language or SOURCE_LANGUAGE
+    g.language = chosen_language(public_id) or patient.language or SOURCE_LANGUAGE
     g.language_url = url_for("preferences.change_language", public_id=public_id)
     g.site = state().settings.site(patient.site_code)
     g.form_key = state().keys.signer(_FIELD_PURPOSE).dumps(public_id)

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from registry.domain.vocabularies import CallTime
-from registry.services.assessment import lock_and_open_form
+from registry.services.assessment import lock_and_open_form, refuse_unless_open
 from registry.services.fresh_links import ask_for_fresh_link
 from registry.services.phone_requests import ask_for_call, has_telephone
 from registry.storage.forms import Form
@@ -21,17 +21,21 @@ blueprint = Blueprint("routes", __name__)
 @blueprint.get("/form/<public_id>/phone")
 def phone(public_id: str) -> str:
     """Ask when to call."""
-    return _phone_page(shown_form(public_id), error=None)
+    return _phone_page(shown_form(public_id), is_refused=False)
 
 
 @blueprint.post("/form/<public_id>/phone")
 def ask_call(public_id: str) -> AnyResponse | tuple[str, int]:
-    """Put the form into the phone queue; without a time of day, say what to do."""
+    """Put the form into the phone queue; without a time of day or a number to call, say what to do."""
     call_time = next((time for time in CallTime if time == request.form.get("call_time")), None)
     if call_time is None:
-        return _phone_page(written_form(public_id), error=translated("Choose when we should call")), 422
+        return _phone_page(written_form(public_id), is_refused=True), 422
     with writing(public_id) as (session, form):
-        ask_for_call(session, form=form, call_time=call_time, today=today(g.site), by=by_patient(form), now=now())
+        can_be_called = has_telephone(session, patient_id=form.patient_id)
+        if can_be_called:
+            ask_for_call(session, form=form, call_time=call_time, today=today(g.site), by=by_patient(form), now=now())
+    if not can_be_called:
+        return _phone_page(form, is_refused=True), 422
     return give_pass(to("routes.phone_asked", public_id), pass_of(form))
 
 
@@ -73,14 +77,19 @@ def renewed(public_id: str) -> str:
     return page("patient/renewed.html", g.site)
 
 
-def _phone_page(form: Form, *, error: str | None) -> str:
+def _phone_page(form: Form, *, is_refused: bool) -> str:
+    refuse_unless_open(form, today(g.site))
     with state().database.reading() as session:
         is_known = has_telephone(session, patient_id=form.patient_id)
     return page(
         "patient/phone.html",
         g.site,
         is_known=is_known,
-        error=error,
+        error=_reason(is_known=is_known) if is_refused else None,
         action=url_for("routes.ask_call", public_id=form.public_id),
         back_url=url_for("form.start", public_id=form.public_id),
     )
+
+
+def _reason(*, is_known: bool) -> str:
+    return translated("Choose when we should call") if is_known else translated("We have no number to call you on")

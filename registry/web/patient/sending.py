@@ -1,20 +1,19 @@
 """The end of a form: the answers before they are sent, who filled them in, and the receipt."""
 
 from dataclasses import dataclass
-from datetime import date
 
 from flask import Blueprint, Response, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from registry.domain.calendar import add_months
 from registry.domain.errors import Unknown
 from registry.domain.instruments import Item, Wording
 from registry.domain.vocabularies import Respondent
 from registry.languages import LANGUAGES, listed
 from registry.services.assessment import refuse_unless_agreed_now, refuse_unless_open, submit
+from registry.storage.follow_ups import NextForm, next_form
 from registry.storage.forms import Form, marking_of
 from registry.web.patient.access import give_pass, pass_of, shown_form, shown_open_form, take_passes, writing
-from registry.web.patient.calendar_file import calendar_file
+from registry.web.patient.calendar_file import CalendarEntry, calendar_file
 from registry.web.patient.context import page
 from registry.web.patient.region_words import region_words
 from registry.web.patient.steps import first_open, recording, to
@@ -54,17 +53,19 @@ def done(public_id: str) -> str | AnyResponse:
     if form.submitted_at is None:
         return to("form.start", public_id)
     can_change = not form.is_closed(today(g.site))
-    next_on = _next_on(form)
+    following = _next_form(form)
+    has_day = following is not None and following.due_on is not None
     return page(
         "patient/done.html",
         g.site,
         received_at=form.submitted_at.astimezone(g.site.zone),
         reference=form.reference,
         closes_on=form.closes_on,
-        next_on=next_on,
+        next_form=following,
+        is_last=_is_last(form),
         months=max(timepoint.months for timepoint in state().study.timepoints),
         change_url=url_for("sending.check", public_id=public_id) if can_change else None,
-        calendar_url=url_for("sending.calendar", public_id=public_id) if next_on else None,
+        calendar_url=url_for("sending.calendar", public_id=public_id) if has_day else None,
         finish_url=url_for("sending.finish", public_id=public_id) if form.is_tablet else None,
     )
 
@@ -73,10 +74,11 @@ def done(public_id: str) -> str | AnyResponse:
 def calendar(public_id: str) -> Response:
     """The next time as a day for the patient's calendar."""
     form = shown_form(public_id)
-    next_on = _next_on(form)
-    if form.submitted_at is None or next_on is None:
+    following = _next_form(form)
+    if form.submitted_at is None or following is None or following.due_on is None:
         raise Unknown("nothing comes next")
-    written = calendar_file(next_on, form=form, hospital=g.site.name[page_language()], language=page_language())
+    entry = CalendarEntry(following.due_on, g.site.name[page_language()], following.has_emails, page_language())
+    written = calendar_file(entry, form=form)
     name = {"Content-Disposition": 'attachment; filename="next.ics"'}
     return Response(written, content_type="text/calendar; charset=utf-8; method=PUBLISH", headers=name)
 
@@ -155,9 +157,11 @@ def _regions(form: Form) -> str:
     return listed(ticked, page_language()) if ticked else translated("Nowhere")
 
 
-def _next_on(form: Form) -> date | None:
-    """About when the patient hears from the hospital again."""
-    current, following = state().study.timepoint(form.timepoint), state().study.next_timepoint(form.timepoint)
-    if current is None or following is None:
-        return None
-    return add_months(form.window.due_on, following.months - current.months)
+def _next_form(form: Form) -> NextForm | None:
+    """What the patient hears from the hospital about next, and how."""
+    with state().database.look() as rows:
+        return next_form(rows, patient_id=form.patient_id, follow_up_id=form.follow_up_id, today=today(g.site))
+
+
+def _is_last(form: Form) -> bool:
+    return state().study.next_timepoint(form.timepoint) is None

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from registry.config import SiteSettings
 from registry.domain.actors import Actor, staff_member
 from registry.services.accounts import NOTE_USE_EVERY, SessionLimits, SignedIn, note_use, signed_in
+from registry.services.consent_review import n_decisions_to_review
 from registry.services.phone_requests import n_calls_waiting
 from registry.services.review import n_answers_to_review
 from registry.storage.database import Session
@@ -43,7 +44,8 @@ class Waiting:
 
 
 def _waiting(rows: Session, site_id: int) -> Waiting:
-    return Waiting(n_calls_waiting(rows, site_id=site_id), n_answers_to_review(rows, site_id=site_id))
+    n_reviews = n_answers_to_review(rows, site_id=site_id) + n_decisions_to_review(rows, site_id=site_id)
+    return Waiting(n_calls_waiting(rows, site_id=site_id), n_reviews)
 
 
 def _to_sign_in() -> Response:

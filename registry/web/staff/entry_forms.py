@@ -1,7 +1,8 @@
 """The forms in which staff enter answers: from paper two lengths a question, from a call one number."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -49,10 +50,19 @@ class LengthField(Field):  # type: ignore[misc]  # WTForms ships no types
         return "" if self.data is None else str(self.data)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How the fields of a question are read together: what is wrong with them, and the answer that they hold."""
+
+    problems: "Callable[[EntryForm, Item], Iterator[Problem]]"
+    answer: "Callable[[EntryForm, str], EnteredAnswer | None]"
+
+
 class EntryForm(StaffForm):
     """What is asked of every form that staff enter."""
 
-    questions: Sequence[Item] = ()
+    questions: Sequence[Item]
+    reading: Reading
 
     answered_on = DayField("Day", [InputRequired("Enter the day")])
     respondent = RadioField(
@@ -63,49 +73,42 @@ class EntryForm(StaffForm):
     def validate(self, extra_validators: Any = None) -> bool:
         """Check each field, then what the fields of one question say together."""
         is_valid = super().validate(extra_validators)
-        problems = dict(problem for item in self.questions for problem in self._problems(item))
+        problems = dict(problem for item in self.questions for problem in self.reading.problems(self, item))
         self.refuse(problems)
         return is_valid and not problems
 
     def answers(self) -> list[EnteredAnswer]:
         """The questions that were answered or skipped; one that was left blank is neither."""
-        given = (self._answer(item.code) for item in self.questions)
+        given = (self.reading.answer(self, item.code) for item in self.questions)
         return [answer for answer in given if answer is not None]
 
-    def _problems(self, item: Item) -> Iterator[Problem]:
-        raise NotImplementedError
 
-    def _answer(self, code: str) -> EnteredAnswer | None:
-        raise NotImplementedError
-
-    def _is_skipped(self, code: str) -> bool:
-        return bool(self[f"skipped_{code}"].data)
+def _is_skipped(form: EntryForm, code: str) -> bool:
+    return bool(form[f"skipped_{code}"].data)
 
 
-class PaperEntryForm(EntryForm):
-    """A paper form: where the mark is and how long the line is, in millimetres."""
+def _problems_on_paper(form: EntryForm, item: Item) -> Iterator[Problem]:
+    mark, line = form[f"mark_{item.code}"], form[f"line_{item.code}"]
+    if mark.errors or line.errors:
+        return
+    if mark.data is not None and _is_skipped(form, item.code):
+        yield mark.name, "There is a mark: take out the number, or the tick at “skipped”"
+    elif mark.data is not None and line.data is None:
+        yield line.name, "Enter the measured length of the line"
+    elif mark.data is not None and not SHORTEST_LINE_MM <= line.data <= LONGEST_LINE_MM:
+        yield line.name, f"The line must measure {SHORTEST_LINE_MM} to {LONGEST_LINE_MM} mm"
+    elif mark.data is not None and mark.data > line.data:
+        yield mark.name, f"The mark must lie on the line: from 0 to {line.data} mm"
 
-    def _problems(self, item: Item) -> Iterator[Problem]:
-        mark, line = self[f"mark_{item.code}"], self[f"line_{item.code}"]
-        if mark.errors or line.errors:
-            return
-        if mark.data is not None and self._is_skipped(item.code):
-            yield mark.name, "There is a mark: take out the number, or the tick at “skipped”"
-        elif mark.data is not None and line.data is None:
-            yield line.name, "Enter the measured length of the line"
-        elif mark.data is not None and not SHORTEST_LINE_MM <= line.data <= LONGEST_LINE_MM:
-            yield line.name, f"The line must measure {SHORTEST_LINE_MM} to {LONGEST_LINE_MM} mm"
-        elif mark.data is not None and mark.data > line.data:
-            yield mark.name, f"The mark must lie on the line: from 0 to {line.data} mm"
 
-    def _answer(self, code: str) -> EnteredAnswer | None:
-        mark, line = self[f"mark_{code}"].data, self[f"line_{code}"].data
-        if self._is_skipped(code):
-            return EnteredAnswer(item=code, score=None)
-        if mark is None:
-            return None
-        score = score_of_mark(mark, line)
-        return EnteredAnswer(item=code, score=score, mode=Mode.PAPER, mark_mm=float(mark), line_mm=float(line))
+def _answer_on_paper(form: EntryForm, code: str) -> EnteredAnswer | None:
+    mark, line = form[f"mark_{code}"].data, form[f"line_{code}"].data
+    if _is_skipped(form, code):
+        return EnteredAnswer(item=code, score=None)
+    if mark is None:
+        return None
+    score = score_of_mark(mark, line)
+    return EnteredAnswer(item=code, score=score, mode=Mode.PAPER, mark_mm=float(mark), line_mm=float(line))
 
 
 class PhoneEntryForm(EntryForm):
@@ -126,47 +129,52 @@ class PhoneEntryForm(EntryForm):
         validators=[InputRequired("Choose the scale")],
     )
 
-    def _problems(self, item: Item) -> Iterator[Problem]:
-        said = self[f"number_{item.code}"]
-        if said.errors or not said.data:
-            return
-        if self._is_skipped(item.code):
-            yield said.name, "There is a number: take it out, or the tick at “skipped”"
-        elif self._said(item.code) is None:
-            yield said.name, f"Enter a whole number from 0 to {self._highest}"
 
-    def _answer(self, code: str) -> EnteredAnswer | None:
-        if self._is_skipped(code):
-            return EnteredAnswer(item=code, score=None)
-        said = self._said(code)
-        if said is None:
-            return None
-        if self._highest == _OF_TEN:
-            return EnteredAnswer(item=code, score=10 * said, mode=Mode.NRS)
-        return EnteredAnswer(item=code, score=said, mode=Mode.PHONE)
-
-    @property
-    def _highest(self) -> str:
-        return _OF_TEN if self.scale.data == _OF_TEN else _OF_HUNDRED
-
-    def _said(self, code: str) -> int | None:
-        found = read_score(self[f"number_{code}"].data or "")
-        return found if found is not None and found <= int(self._highest) else None
+def _problems_of_call(form: EntryForm, item: Item) -> Iterator[Problem]:
+    said = form[f"number_{item.code}"]
+    if said.errors or not said.data:
+        return
+    if _is_skipped(form, item.code):
+        yield said.name, "There is a number: take it out, or the tick at “skipped”"
+    elif _said(form, item.code) is None:
+        yield said.name, f"Enter a whole number from 0 to {_highest(form)}"
 
 
-def paper_form(items: Sequence[Item]) -> type[PaperEntryForm]:
+def _answer_of_call(form: EntryForm, code: str) -> EnteredAnswer | None:
+    if _is_skipped(form, code):
+        return EnteredAnswer(item=code, score=None)
+    said = _said(form, code)
+    if said is None:
+        return None
+    if _highest(form) == _OF_TEN:
+        return EnteredAnswer(item=code, score=10 * said, mode=Mode.NRS)
+    return EnteredAnswer(item=code, score=said, mode=Mode.PHONE)
+
+
+def _highest(form: EntryForm) -> str:
+    return _OF_TEN if form["scale"].data == _OF_TEN else _OF_HUNDRED
+
+
+def _said(form: EntryForm, code: str) -> int | None:
+    found = read_score(form[f"number_{code}"].data or "")
+    return found if found is not None and found <= int(_highest(form)) else None
+
+
+def paper_form(items: Sequence[Item]) -> type[EntryForm]:
     """The paper form of a protocol."""
-    fields: dict[str, object] = {"questions": tuple(items)}
+    reading = Reading(_problems_on_paper, _answer_on_paper)
+    fields: dict[str, object] = {"questions": tuple(items), "reading": reading}
     for item in items:
         fields[f"mark_{item.code}"] = LengthField("Mark")
         fields[f"line_{item.code}"] = LengthField("Line", default=USUAL_LINE_MM)
         fields[f"skipped_{item.code}"] = BooleanField("Skipped")
-    return type("PaperForm", (PaperEntryForm,), fields)
+    return type("PaperForm", (EntryForm,), fields)
 
 
 def phone_form(items: Sequence[Item]) -> type[PhoneEntryForm]:
     """The telephone form of a protocol."""
-    fields: dict[str, object] = {"questions": tuple(items)}
+    reading = Reading(_problems_of_call, _answer_of_call)
+    fields: dict[str, object] = {"questions": tuple(items), "reading": reading}
     for item in items:
         fields[f"number_{item.code}"] = PlainField("Number")
         fields[f"skipped_{item.code}"] = BooleanField("Skipped")

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from registry.domain.schedule import FollowUpStatus, status_of
 from registry.domain.study import Study
-from registry.domain.vocabularies import LUMBAR_DISEASE
+from registry.domain.vocabularies import LUMBAR_DISEASE, CallOutcome
 from registry.services.follow_up_facts import facts_of
 from registry.storage.database import Session
 from registry.storage.enrolments import (
@@ -79,6 +79,7 @@ class CallView:
     timepoint: str
     requested_at: datetime
     closed_at: datetime | None
+    not_reached_at: Sequence[datetime]
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ class PatientView:
                 timepoints[request.follow_up_id],
                 request.requested_at.astimezone(zone),
                 _local(request.closed_at, zone),
+                [
+                    attempt.called_at.astimezone(zone)
+                    for attempt in records.phone_attempts.get(request.id, ())
+                    if attempt.outcome == CallOutcome.NOT_REACHED
+                ],
             )
             for request in records.phone_requests
         ]

@@ -1,11 +1,12 @@
 """Impossible values are found at their field, each with a sentence."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from registry.domain.quality import (
     earliest_birth,
+    is_of_one_visit,
     is_study_id,
     problems_of_birth,
     problems_of_day,
@@ -128,3 +129,12 @@ def test_a_study_id_is_letters_digits_and_signs(text: str) -> None:
 )
 def test_anything_else_is_no_study_id(text: str) -> None:
     assert not is_study_id(text)
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(-1, False), (0, True), (59, True), (60, False)])
+def test_answers_within_a_minute_of_a_decision_are_of_the_same_visit(seconds: int, wanted: bool) -> None:
+    decided_at = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+    found = is_of_one_visit(decided_at=decided_at, recorded_at=[decided_at + timedelta(seconds=seconds)])
+
+    assert found == wanted

@@ -1,0 +1,24 @@
+"""A database that cannot be had just now: what its driver raises then, and what of that passes."""
+
+import sqlite3
+
+from sqlalchemy.exc import OperationalError as DatabaseAway
+
+__all__ = ["DatabaseAway", "may_pass"]
+
+# SQLite calls a missing table operational too, which no waiting brings back.
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_PRIMARY_CODE = 0xFF
+
+
+def may_pass(error: DatabaseAway) -> bool:
+    """Whether the same request may succeed later: a lock, a lost connection, a full disk."""
+    if not isinstance(error.orig, sqlite3.Error):
+        return True
+    return error.orig.sqlite_errorcode & _PRIMARY_CODE in _PASSING
