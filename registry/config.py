@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from registry.config_problems import bare_address, in_words, problem_of_a_real_address
 from registry.config_study import StudySection
 from registry.domain.errors import ConfigurationProblems
+from registry.domain.sending_hours import ALWAYS, SendingHours
 from registry.domain.study import Study
 from registry.languages import LANGUAGES
 
@@ -188,6 +189,11 @@ class Settings(BaseSettings):
     def protocol(self) -> Study:
         """The study as the domain knows it."""
         return self.study.protocol
+
+    @property
+    def sending_hours(self) -> SendingHours:
+        """When mails leave; a demonstration does not wait for the morning."""
+        return ALWAYS if self.demo.enabled else self.protocol.ladder.hours
 
     @property
     def base_url(self) -> str:

@@ -17,6 +17,7 @@ _WORDS = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "string_type": "must be text in quotation marks",
+    "time_parsing": 'must be a time of day such as "09:00"',
     "datetime_parsing": "must be an instant such as 2026-11-20T09:00:00+09:00",
     "datetime_from_date_parsing": "must be an instant such as 2026-11-20T09:00:00+09:00",
     "list_type": "must be a list in square brackets",

@@ -1,12 +1,14 @@
 """The [study] section of the configuration, read into the protocol and checked as a whole."""
 
 from collections.abc import Mapping
+from datetime import time
 from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from registry.consent_words import SLOTS, consent_text, unknown_slots
 from registry.domain.instruments import INSTRUMENTS
+from registry.domain.sending_hours import USUAL, SendingHours, Weekday
 from registry.domain.study import (
     BEFORE,
     ConsentRule,
@@ -45,6 +47,15 @@ class RemindersSection(_Section):
 
     email_days: tuple[int, ...]
     before_every_days: int
+    send_from: time = USUAL.begins
+    send_until: time = USUAL.ends
+    retry_until: time = USUAL.retries_end
+    weekdays: frozenset[Weekday] = USUAL.weekdays
+
+    @property
+    def hours(self) -> SendingHours:
+        """When mails leave."""
+        return SendingHours(self.send_from, self.send_until, self.retry_until, self.weekdays)
 
 
 class EntrySection(_Section):
@@ -131,7 +142,7 @@ class StudySection(_Section):
             instrument=instrument,
             items=tuple(item for code in self.items for item in instrument.items if item.code == code),
             timepoints=(before, *after),
-            ladder=Ladder(self.reminders.email_days, self.reminders.before_every_days),
+            ladder=Ladder(self.reminders.email_days, self.reminders.before_every_days, self.reminders.hours),
             entry_rule=EntryRule(self.entry.item, self.entry.at_least),
             groupings=tuple(Grouping(g.code, g.groups, g.labels) for g in self.groupings),
             consent=ConsentRule(self.consent.version, self.consent.still_valid),

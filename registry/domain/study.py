@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from registry.domain.calendar import add_days, add_months
 from registry.domain.instruments import HIGHEST_SCORE, INSTRUMENTS, LOWEST_SCORE, Instrument, Item
+from registry.domain.sending_hours import USUAL, SendingHours, problems_of_hours
 from registry.domain.vocabularies import UNKNOWN_GROUP
 
 BEFORE = "before"
@@ -53,10 +54,11 @@ class Timepoint:
 
 @dataclass(frozen=True)
 class Ladder:
-    """When mails go out: days after the due date, and every so many days before an operation."""
+    """When mails go out: days after the due date, every so many days before an operation, and at which hours."""
 
     email_days: tuple[int, ...]
     before_every_days: int
+    hours: SendingHours = USUAL
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ def _problems_of_ladder(study: Study) -> Iterator[str]:
             )
     if study.ladder.before_every_days < 1:
         yield "study.reminders.before_every_days: must be 1 or more"
+    yield from problems_of_hours(study.ladder.hours)
 
 
 def _problems_of_reports(study: Study) -> Iterator[str]:

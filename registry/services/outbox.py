@@ -25,7 +25,7 @@ from registry.services.fresh_links import reason_to_refuse
 from registry.storage import outbox
 from registry.storage.database import Database
 from registry.storage.models import ReminderKind, ReminderState, Site
-from registry.storage.outbox import Claim, DueMail
+from registry.storage.outbox import Claim, DueMail, Moment
 
 logger = logging.getLogger(__name__)
 
@@ -86,19 +86,20 @@ def _give_up_lost_sendings(dispatch: Dispatch) -> Counter[str]:
 def _batches(dispatch: Dispatch, site_id: int, site: SiteSettings) -> Iterator[list[Claim]]:
     """Claims in batches until nothing is due or the process is told to stop."""
     while not dispatch.is_stopping():
-        now = dispatch.clock()
+        moment = _moment(dispatch, site)
         with dispatch.database.transaction() as session:
             batch = outbox.claim_due(
-                session,
-                site_id=site_id,
-                today=_today(now, site),
-                now=now,
-                lease_ends_at=now + LEASE,
-                limit=BATCH_SIZE,
+                session, site_id=site_id, moment=moment, lease_ends_at=moment.now + LEASE, limit=BATCH_SIZE
             )
         if not batch:
             return
         yield batch
+
+
+def _moment(dispatch: Dispatch, site: SiteSettings) -> Moment:
+    now, hours = dispatch.clock(), dispatch.settings.sending_hours
+    local = now.astimezone(site.zone)
+    return Moment(now, local.date(), hours.admits_first(local), hours.admits_retry(local))
 
 
 def _send_batch(dispatch: Dispatch, batch: list[Claim], site: SiteSettings) -> Counter[str]:

@@ -40,14 +40,22 @@ class Claim:
     fence: int
 
 
-def claim_due(
-    session: Session, *, site_id: int, today: date, now: datetime, lease_ends_at: datetime, limit: int
-) -> list[Claim]:
+@dataclass(frozen=True)
+class Moment:
+    """A moment of a site, and which mails may leave then; a mail that a patient waits for may leave at any."""
+
+    now: datetime
+    today: date
+    admits_first: bool = True
+    admits_retry: bool = True
+
+
+def claim_due(session: Session, *, site_id: int, moment: Moment, lease_ends_at: datetime, limit: int) -> list[Claim]:
     """Claim up to `limit` mails of a site that are due; costs what is due, by two partial indexes."""
     of_site = select(_patient.id).where(_patient.id == _reminder.patient_id, _patient.site_id == site_id)
     due = (
         select(_reminder.id)
-        .where(_is_due(today, now), of_site.exists())
+        .where(_is_due(moment), of_site.exists())
         .order_by(_reminder.due_on, _reminder.follow_up_id, _reminder.rung)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -58,7 +66,7 @@ def claim_due(
         .values(
             state=ReminderState.CLAIMED,
             fence=_reminder.fence + 1,
-            claimed_at=now,
+            claimed_at=moment.now,
             next_attempt_at=lease_ends_at,
         )
         .returning(_reminder.id, _reminder.fence)
@@ -66,16 +74,21 @@ def claim_due(
     return [Claim(row.id, row.fence) for row in rows]
 
 
-def _is_due(today: date, now: datetime) -> ColumnElement[bool]:
+def _is_due(moment: Moment) -> ColumnElement[bool]:
     """Planned for today or earlier, or waiting for an attempt whose time has come (or a lost claim)."""
     # Written out, not bound: a partial index serves only a condition that the planner can read.
     state = literal(ReminderState.PLANNED, _reminder.state.type, literal_execute=True)
-    planned = and_(_reminder.state == state, _reminder.due_on <= today)
+    planned = and_(_reminder.state == state, _reminder.due_on <= moment.today, *_at_any_hour(moment.admits_first))
     waiting = and_(
-        _reminder.next_attempt_at <= now,
+        *_at_any_hour(moment.admits_retry),
+        _reminder.next_attempt_at <= moment.now,
         _reminder.state.in_([ReminderState.CLAIMED, ReminderState.DEFERRED, ReminderState.UNKNOWN]),
     )
     return or_(planned, waiting)
+
+
+def _at_any_hour(is_sending_hour: bool) -> tuple[ColumnElement[bool], ...]:
+    return () if is_sending_hour else (_reminder.kind == ReminderKind.FRESH_LINK,)
 
 
 def give_up_lost_sendings(session: Session, *, now: datetime, next_attempt_at: datetime) -> dict[int, ReminderState]:
@@ -144,6 +157,8 @@ def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
         .join(Enrolment, _enrolment.patient_id == _patient.id)
         .outerjoin(Assessment, _assessment.follow_up_id == _follow_up.id)
         .where(_reminder.id == claim.id, _reminder.fence == claim.fence)
+        # Whoever corrects the address waits until this mail's link is in the database, where it can be revoked.
+        .with_for_update(read=True, of=Contact)
     ).first()
     if found is None:
         return None

@@ -1,12 +1,13 @@
 """Reminders leave once, in their window, and stop at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from itertools import pairwise
 from threading import Barrier, Thread
 from types import TracebackType
 from typing import Self
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import event, insert, update
@@ -33,6 +34,7 @@ from registry.storage.models import (
     Operation,
     Patient,
     Reminder,
+    ReminderKind,
     ReminderState,
 )
 from registry.storage.outbox import Claim
@@ -42,6 +44,8 @@ from tests.factories import BY, make_operation, make_patient
 OPERATED_ON = date(2026, 8, 20)
 DUE_ON = date(2026, 11, 20)
 CLOSES_ON = date(2027, 1, 4)
+TOKYO = ZoneInfo("Asia/Tokyo")
+FRIDAY_MIDNIGHT = datetime(2026, 11, 20, tzinfo=TOKYO)
 DAY = timedelta(days=1)
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -132,6 +136,82 @@ def form_url(message: EmailMessage) -> str:
     body = message.get_body(("plain",))
     assert body is not None
     return next(line for line in body.get_content().splitlines() if "/s/" in line)
+
+
+# At which hour a mail leaves
+
+
+@pytest.fixture
+def hospital(database: Database, settings: Settings, keys: KeyRing, now: datetime) -> Desk:
+    """A registry that is no demonstration: it keeps to the hours of its protocol."""
+    no_demo = settings.demo.model_copy(update={"enabled": False})
+    return Desk(database, settings.model_copy(update={"demo": no_demo}), keys, now)
+
+
+def half_hours(start: datetime, *, days: int) -> Iterator[datetime]:
+    return (start + timedelta(minutes=30 * step) for step in range(48 * days))
+
+
+def leaving(desk: Desk, moments: Iterable[datetime]) -> list[str]:
+    """When mails were handed over, on the clock of the site."""
+    found = []
+    for moment in moments:
+        before = len(desk.transport.recipients)
+        desk.run(moment)
+        if len(desk.transport.recipients) > before:
+            found.append(f"{moment.astimezone(TOKYO):%a %d %b %H:%M}")
+    return found
+
+
+def test_a_mail_that_is_due_on_a_friday_leaves_on_monday_morning(hospital: Desk) -> None:
+    hospital.enrol()
+
+    assert leaving(hospital, half_hours(FRIDAY_MIDNIGHT, days=5)) == ["Mon 23 Nov 09:00"]
+
+
+def test_the_ladder_keeps_to_its_days_and_hours(hospital: Desk) -> None:
+    hospital.enrol()
+
+    found = leaving(hospital, half_hours(FRIDAY_MIDNIGHT, days=21))
+
+    assert found == ["Mon 23 Nov 09:00", "Mon 30 Nov 09:00", "Mon 07 Dec 09:00"]
+
+
+def test_without_hours_it_would_leave_in_the_night(desk: Desk) -> None:
+    desk.enrol()
+
+    assert leaving(desk, half_hours(FRIDAY_MIDNIGHT, days=5)) == ["Fri 20 Nov 00:00"]
+
+
+def test_a_mail_that_was_put_off_is_tried_until_the_evening_of_any_day_and_never_at_night(hospital: Desk) -> None:
+    hospital.enrol()
+    hospital.transport.failures = [TryLater("450 later")] * 100
+
+    found = leaving(hospital, half_hours(datetime(2026, 12, 7, tzinfo=TOKYO), days=7))
+
+    assert found[0] == "Mon 07 Dec 09:00"
+    assert {moment[:3] for moment in found} == {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}
+    assert all("09:00" <= moment[-5:] < "20:00" for moment in found)
+
+
+def test_a_form_that_closes_before_the_next_sending_day_is_written_down_as_missed(hospital: Desk) -> None:
+    hospital.enrol()
+    saturday = date(2026, 11, 21)
+    three_months = update(FollowUp).where(col(FollowUp.timepoint) == "M3")
+    hospital.write(lambda session: session.execute(three_months.values(closes_on=saturday)))
+
+    assert leaving(hospital, half_hours(FRIDAY_MIDNIGHT, days=5)) == []
+    assert hospital.states()[0] == SkipReason.WINDOW_CLOSED
+
+
+def test_a_fresh_link_leaves_at_night_too(hospital: Desk) -> None:
+    """The patient who has asked for it sits and waits."""
+    hospital.enrol()
+    fresh = {"kind": ReminderKind.FRESH_LINK, "due_on": DUE_ON}
+    first = select(Reminder.id).where(Reminder.rung == 0, Reminder.due_on == DUE_ON).scalar_subquery()
+    hospital.write(lambda session: session.execute(update(Reminder).where(col(Reminder.id) == first).values(**fresh)))
+
+    assert leaving(hospital, half_hours(FRIDAY_MIDNIGHT, days=1)) == ["Fri 20 Nov 00:00"]
 
 
 # When a mail leaves
