@@ -32,6 +32,8 @@ def make_patient(
     sex: Sex = Sex.FEMALE,
     phone: str = "06-1111-2222",
     has_consented: bool = True,
+    birth_year: int = 1952,
+    born_on: date | None = None,
 ) -> Patient:
     """An enrolled patient, who agreed to take part at the hospital unless the form is to ask."""
     site_id = site_id_of(session, code=site_code)
@@ -40,7 +42,8 @@ def make_patient(
     person = NewPatient(
         study_id=study_id or f"T-{number:04}",
         sex=sex,
-        birth_year=1952,
+        birth_year=birth_year,
+        born_on=born_on,
         language=language,
         family_name="Mihon",
         given_name="Hanako",

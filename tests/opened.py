@@ -32,7 +32,7 @@ class Opened:
     path: str
     form_path: str
     stop_path: str
-    link_id: int
+    patient_id: int
 
     def follow(self) -> TestResponse:
         """Open the link as a browser does."""
@@ -93,12 +93,15 @@ def opened_form(
     email: str | None = "hanako@example.org",
     phone: str = "06-1111-2222",
     operated_on: date = OPERATED_ON,
+    birth_year: int = 1952,
+    born_on: date | None = None,
 ) -> Iterator[Opened]:
     """A form that is open three months after the operation, and a browser that came by its link."""
     clock = SetClock(now)
     app = create_app(settings, clock=clock)
     with database.transaction() as session:
-        patient = make_patient(session, now=now, has_consented=has_consented, email=email, phone=phone)
+        birth = {"birth_year": birth_year, "born_on": born_on}
+        patient = make_patient(session, now=now, has_consented=has_consented, email=email, phone=phone, **birth)
         operation = make_operation(session, patient, settings, now=now, today=now.date(), operated_on=operated_on)
         statement = "SELECT id FROM follow_up WHERE operation_id = :id AND timepoint = 'M3'"
         follow_up_id = session.execute(text(statement), {"id": operation.id}).scalar_one()
@@ -107,5 +110,5 @@ def opened_form(
         stop = preferences_link(issuing, patient_id=patient.id)
     client = app.test_client()
     clean = client.get(f"/s/{link.token}").headers["Location"]
-    yield Opened(client, database, clock, f"/s/{link.token}", clean, f"/m/{stop.token}", link.id)
+    yield Opened(client, database, clock, f"/s/{link.token}", clean, f"/m/{stop.token}", patient.id)
     app.extensions["registry"].database.dispose()

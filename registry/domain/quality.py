@@ -82,6 +82,27 @@ def suspicion_of(*, recorded_at: Iterable[datetime], mailed_at: datetime | None,
     return None
 
 
+def moments_in_doubt(recorded_at: Iterable[datetime], *, suspected_at: datetime) -> frozenset[datetime]:
+    """When answers came in the visit that raised a suspicion, and in every other one that was as quick."""
+    visits = _visits([*recorded_at, suspected_at])
+    return frozenset(moment for visit in visits if suspected_at in visit or _is_hasty(visit) for moment in visit)
+
+
+def _visits(moments: Iterable[datetime]) -> Iterator[list[datetime]]:
+    """The moments in their order, parted wherever a minute passed without any."""
+    visit: list[datetime] = []
+    for moment in sorted(moments):
+        if visit and moment - visit[-1] >= _SOONEST:
+            yield visit
+            visit = []
+        visit.append(moment)
+    yield visit
+
+
+def _is_hasty(visit: list[datetime]) -> bool:
+    return any(suspicion_of(recorded_at=visit, mailed_at=None, now=moment) for moment in visit)
+
+
 def is_of_one_visit(*, decided_at: datetime, recorded_at: Iterable[datetime]) -> bool:
     """Whether answers came so soon after a decision that whoever gave them had taken it, too."""
     return any(timedelta(0) <= answered - decided_at < _SOONEST for answered in recorded_at)

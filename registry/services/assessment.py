@@ -96,7 +96,7 @@ def refuse_unless_agreed_now(form: Form, study: Study) -> None:
 
 def refuse_unless_agreed(form: Form, study: Study) -> None:
     """Raise when the patient said no, or was never asked; what was begun under earlier words may still be saved."""
-    if form.has_consented or (form.assessment_id is not None and not form.has_refused):
+    if form.has_consented or (form.saved and not form.has_refused):
         return
     refuse_unless_agreed_now(form, study)
 

@@ -51,7 +51,7 @@ def decide(
     session: Session, *, patient_id: int, decision: Decision, study: Study, today: date, by: Actor, now: datetime
 ) -> None:
     """Take a decision; a refusal ends every mail, a later yes brings back what is still open."""
-    had_refused = session.get_one(Enrolment, patient_id).refused_on is not None
+    had_refused = _held(session, patient_id).refused_on is not None
     keep_decision(session, patient_id=patient_id, decision=decision, by=by, now=now)
     if had_refused and decision.is_given:
         plan_again(session, patient_id=patient_id, study=study, today=today)
@@ -59,8 +59,7 @@ def decide(
 
 def keep_decision(session: Session, *, patient_id: int, decision: Decision, by: Actor, now: datetime) -> None:
     """Write a decision down as the one that stands; the same decision again changes nothing."""
-    # Held: two forms of one patient may be answered at the same moment.
-    enrolment = session.get_one(Enrolment, patient_id, with_for_update=True)
+    enrolment = _held(session, patient_id)
     standing = session.exec(
         select(Consent).where(Consent.patient_id == patient_id, col(Consent.superseded_at).is_(None))
     ).first()
@@ -90,6 +89,11 @@ def keep_decision(session: Session, *, patient_id: int, decision: Decision, by: 
         audit.record(
             session, action="consent_suspected", subject="consent", subject_id=row.id, by=by, now=now, reason=suspicion
         )
+
+
+def _held(session: Session, patient_id: int) -> Enrolment:
+    """The enrolment as it stands once nobody else decides: two forms may be answered at the same moment."""
+    return session.get_one(Enrolment, patient_id, with_for_update=True, populate_existing=True)
 
 
 def _suspicion(session: Session, decision: Decision, now: datetime) -> Suspicion | None:

@@ -1,5 +1,6 @@
 """Decisions that may come from a program: staff confirm them, or set them aside and the patient is asked again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -8,13 +9,12 @@ from sqlmodel import Session, col, func, select
 
 from registry.domain.actors import Actor
 from registry.domain.errors import Unknown
-from registry.domain.instruments import DEVICE_MODES
 from registry.domain.quality import is_of_one_visit
 from registry.domain.study import Study
 from registry.services import audit
 from registry.services.consent import is_doubtful
 from registry.services.follow_up_plan import plan_again
-from registry.storage.models import Answer, Assessment, Consent, Contact, Enrolment, FollowUp, Patient
+from registry.storage.models import Assessment, Consent, Contact, Enrolment, FollowUp, Patient
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,10 @@ def set_decision_aside(
     return True
 
 
-def set_decision_of_visit_aside(session: Session, *, assessment: Assessment, by: Actor, now: datetime) -> None:
-    """Let the decision count no more that was taken with answers which are not the patient's."""
+def set_decision_of_visit_aside(
+    session: Session, *, assessment: Assessment, recorded_at: Iterable[datetime], by: Actor, now: datetime
+) -> None:
+    """Let the decision count no more that was taken with answers which are not the patient's, recorded then."""
     of_form = (Consent.follow_up_id == assessment.follow_up_id, col(Consent.superseded_at).is_(None))
     consent_id = session.exec(select(Consent.id).where(Consent.patient_id == assessment.patient_id, *of_form)).first()
     if consent_id is None:
@@ -88,16 +90,8 @@ def set_decision_of_visit_aside(session: Session, *, assessment: Assessment, by:
     found, enrolment = _held(session, consent_id)
     if found.superseded_at is not None or found.confirmed_at is not None:
         return
-    if is_doubtful(found) or is_of_one_visit(
-        decided_at=found.recorded_at, recorded_at=_answered_at(session, assessment.id)
-    ):
+    if is_doubtful(found) or is_of_one_visit(decided_at=found.recorded_at, recorded_at=recorded_at):
         _take_back(session, found, enrolment, by, now)
-
-
-def _answered_at(session: Session, assessment_id: int) -> list[datetime]:
-    """When a device sent each version of an answer; a skipped question has no mode."""
-    by_device = or_(col(Answer.mode).is_(None), col(Answer.mode).in_(DEVICE_MODES))
-    return list(session.exec(select(Answer.recorded_at).where(Answer.assessment_id == assessment_id, by_device)))
 
 
 def _take_back(session: Session, found: Consent, enrolment: Enrolment, by: Actor, now: datetime) -> None:

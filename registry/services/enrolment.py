@@ -16,6 +16,7 @@ from registry.security.tokens import random_id
 from registry.services import audit
 from registry.services.consent import Decision, keep_decision
 from registry.services.follow_up_plan import plan_again
+from registry.services.links import revoke_links
 from registry.storage.erasure import remove_answers
 from registry.storage.forms import lock_follow_ups
 from registry.storage.models import Contact, Enrolment, Patient
@@ -124,23 +125,35 @@ def change_contact(
     today: date,
     by: Actor,
     now: datetime,
+    is_strangers_address: bool = False,
 ) -> None:
-    """Correct how a patient is named and reached; the audit trail tells which details changed, not their content."""
-    patient, contact = session.get_one(Patient, patient_id), session.get_one(Contact, patient_id)
+    """Correct how a patient is named and reached; no link works any longer when the address was a stranger's.
+
+    The audit trail tells which details changed, not their content.
+    """
+    # Held against a mail on its way: its link is issued before this, and revoked, or after it, for the new address.
+    contact = session.get_one(Contact, patient_id, with_for_update=True, populate_existing=True)
+    changed = _take(session, session.get_one(Patient, patient_id), contact, details)
+    if changed:
+        _record(session, "contact_changed", patient_id, by, now, changed=", ".join(changed))
+    if is_strangers_address:
+        revoke_links(session, patient_id=patient_id, by=by, now=now)
+    if "email" in changed:
+        # Mails that did not go out for want of a good address come back while their form is open.
+        plan_again(session, patient_id=patient_id, study=study, today=today, is_new_address=True)
+
+
+def _take(session: Session, patient: Patient, contact: Contact, details: ContactDetails) -> list[str]:
+    """Write what is different, and name it."""
     changed = []
     for name, value in vars(details).items():
         row = patient if name == "language" else contact
         if getattr(row, name) != value:
             setattr(row, name, value)
             changed.append(name)
-    if not changed:
-        return
     session.add_all([patient, contact])
     session.flush()
-    _record(session, "contact_changed", patient_id, by, now, changed=", ".join(changed))
-    if "email" in changed:
-        # Mails that did not go out for want of a good address come back while their form is open.
-        plan_again(session, patient_id=patient_id, study=study, today=today, is_new_address=True)
+    return changed
 
 
 def withdraw(session: Session, *, patient_id: int, withdrawn_on: date, today: date, by: Actor, now: datetime) -> None:

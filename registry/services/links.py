@@ -77,10 +77,14 @@ def open_link(session: Session, *, token: str, purpose: LinkPurpose) -> str:
     return str(row.public_id)
 
 
-def revoke_link(session: Session, *, link_id: int, by: Actor, now: datetime) -> None:
-    """Close a link for good; the next mail carries a new one."""
-    session.execute(update(AccessLink).where(_access_link.id == link_id).values(revoked_at=now))
-    audit.record(session, action="link_revoked", subject="access_link", subject_id=link_id, by=by, now=now)
+def revoke_links(session: Session, *, patient_id: int, by: Actor, now: datetime) -> None:
+    """Close every link that a patient was issued so far; the next mail carries new ones."""
+    standing = (_access_link.patient_id == patient_id, _access_link.revoked_at.is_(None))
+    revoked = session.execute(update(AccessLink).where(*standing).values(revoked_at=now).returning(_access_link.id))
+    n_links = len(revoked.all())
+    audit.record(
+        session, action="links_revoked", subject="patient", subject_id=patient_id, by=by, now=now, n_links=n_links
+    )
 
 
 def _standing(issuing: Issuing, condition: ColumnElement[bool]) -> IssuedLink | None:

@@ -43,7 +43,7 @@ def record_marking(
     if standing and list(standing.regions) == ticked and standing.answered_on >= form.window.opens_on:
         return
     # As with answers: what was given in time stays, and what comes late is kept beside it.
-    is_beside = standing is not None and today > form.window.closes_on and form.window.contains(standing.answered_on)
+    is_beside = standing is not None and form.is_after_the_window(today, given_on=standing.answered_on)
     assessment_id = begun(session, form=form, language=language, now=now)
     newest = session.execute(_NEWEST, {"assessment_id": assessment_id}).first()
     if is_beside and newest and list(newest.regions) == ticked:

@@ -182,8 +182,10 @@ def has_telephone(session: Session, *, patient_id: int) -> bool:
 
 
 def _open_request(session: Session, follow_up_id: int) -> PhoneRequest | None:
+    """The open request of a form, held: one that staff close at this moment is open no more."""
     of_form = (col(PhoneRequest.follow_up_id) == follow_up_id, col(PhoneRequest.closed_at).is_(None))
-    found: PhoneRequest | None = session.execute(select(PhoneRequest).where(*of_form)).scalar()
+    held = select(PhoneRequest).where(*of_form).with_for_update().execution_options(populate_existing=True)
+    found: PhoneRequest | None = session.execute(held).scalar()
     return found
 
 

@@ -96,7 +96,8 @@ def _sqlite_engine(url: str) -> Engine:
     if not path or path == ":memory:":
         raise DatabaseUnusable("database.url: name a file, such as sqlite:///data/registry.db")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=20, hide_parameters=True)
+    # As many as there are threads: who waits for the writer holds one, and must not keep the writer from its own.
+    engine = create_engine(url, pool_size=20, max_overflow=-1, hide_parameters=True)
     event.listen(engine, "connect", _apply_sqlite_rules)
     # Takes the write lock at once: a read that turns into a write fails with "database is locked".
     _begin_with(engine, "BEGIN IMMEDIATE")

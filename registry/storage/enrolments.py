@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlmodel import Session
 
 from registry.domain.errors import Unknown
@@ -248,25 +248,6 @@ def patient_behind_link(session: Session, *, public_id: str) -> LinkedPatient:
     if row is None:
         raise Unknown("no such link")
     return LinkedPatient(*row)
-
-
-_own, _other = table_of(Contact).alias("own").c, table_of(Contact).alias("other").c
-_SHARES = (
-    select(_other.patient_id)
-    .join_from(table_of(AccessLink), _own.email.table, _own.patient_id == _access_link.patient_id)
-    .join(
-        _other.email.table,
-        # A mailbox is one however its address is written.
-        and_(func.lower(_other.email) == func.lower(_own.email), _other.patient_id != _own.patient_id),
-    )
-    .where(_access_link.public_id == bindparam("public_id"), _own.email != "")
-    .limit(1)
-)
-
-
-def shares_address(session: Session, *, public_id: str) -> bool:
-    """Whether somebody else is written to at the same address as the patient behind a link; two look-ups by index."""
-    return session.execute(_SHARES, {"public_id": public_id}).first() is not None
 
 
 def has_patients(session: Session) -> bool:

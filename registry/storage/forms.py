@@ -98,14 +98,14 @@ class Form:
         """When the answers were sent; what was sent for an earlier day of the operation was another form."""
         return self.sent_at if len(self.answers) == len(self.saved) else None
 
-    def is_in_time(self, item: str) -> bool:
-        """Whether an item was answered inside the window."""
-        found = self.saved.get(item)
-        return found is not None and self.window.contains(found.answered_on)
-
     def is_locked(self, item: str, today: date) -> bool:
         """Whether an answer was given in time and the window has closed since: what the report uses stays as it is."""
-        return today > self.window.closes_on and self.is_in_time(item)
+        found = self.saved.get(item)
+        return found is not None and self.is_after_the_window(today, given_on=found.answered_on)
+
+    def is_after_the_window(self, today: date, *, given_on: date) -> bool:
+        """Whether something was given inside the window, and the window has closed since."""
+        return today > self.window.closes_on and self.window.contains(given_on)
 
     def is_closed(self, today: date) -> bool:
         """Whether the last day of the form has passed."""

@@ -2,9 +2,10 @@
 
 import sqlite3
 
-from sqlalchemy.exc import OperationalError as DatabaseAway
+from sqlalchemy.exc import OperationalError, TimeoutError
 
-__all__ = ["DatabaseAway", "may_pass"]
+DatabaseAway = OperationalError | TimeoutError
+"""What is raised when a database cannot be had: it refuses, or no connection to it becomes free."""
 
 # SQLite calls a missing table operational too, which no waiting brings back.
 _PASSING = {
@@ -19,6 +20,6 @@ _PRIMARY_CODE = 0xFF
 
 def may_pass(error: DatabaseAway) -> bool:
     """Whether the same request may succeed later: a lock, a lost connection, a full disk."""
-    if not isinstance(error.orig, sqlite3.Error):
+    if isinstance(error, TimeoutError) or not isinstance(error.orig, sqlite3.Error):
         return True
     return error.orig.sqlite_errorcode & _PRIMARY_CODE in _PASSING

@@ -1,6 +1,7 @@
 """Which error of the field becomes which page: decided here and nowhere else."""
 
 import re
+from typing import get_args
 
 from flask import Flask, current_app, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
@@ -27,12 +28,13 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(FormNotOpenYet, _not_open_yet)
     app.register_error_handler(InvalidInput, _invalid)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(DatabaseAway, _database_away)
+    for kind in get_args(DatabaseAway):
+        app.register_error_handler(kind, _database_away)
 
 
 def _not_found(_: Exception) -> tuple[str, int]:
     _guess_language()
-    return page("patient/unknown.html", _a_site()), 404
+    return page("patient/unknown.html", g.get("site") or _a_site()), 404
 
 
 def _refuse_hidden_characters() -> None:
@@ -101,6 +103,8 @@ def _typed() -> list[tuple[str, str]]:
 def _busy_page(typed: list[tuple[str, str]] | None) -> str:
     if not request.path.startswith(_PATIENT_PATHS):
         return render_template("errors/busy.html", typed=typed, path=request.full_path.rstrip("?"))
+    if (read_in := dict(typed or ()).get("read_in")) in LANGUAGES:
+        g.language = read_in
     _guess_language()
     site = g.get("site") or _a_site()
     return page("patient/busy.html", site) if typed is None else page("patient/not_saved_yet.html", site, typed=typed)

@@ -168,6 +168,12 @@ class ContactForm(StaffForm):
     language = SelectField("Language of forms and mails", choices=LANGUAGES_OFFERED)
 
 
+class CorrectionForm(ContactForm):
+    """How a patient is named and reached, and whether the old address was the patient's at all."""
+
+    is_strangers_address = BooleanField("The old address did not belong to the patient: its links stop working")
+
+
 class EnrolmentForm(ContactForm):
     """One patient on one screen."""
 

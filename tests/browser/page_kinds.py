@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
+from unittest.mock import patch
 
 from flask import Flask
 from playwright.sync_api import Page
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError
 
 from registry.config import Settings
 from registry.domain.actors import command
@@ -77,6 +79,26 @@ def _type_a_wrong_number(page: Page) -> None:
 def _send_too_much(page: Page) -> None:
     page.evaluate("document.querySelector('main input[name=key]').value = 'x'.repeat(70000)")
     _press(page)
+
+
+@contextmanager
+def _no_connection_free(page: Page) -> Iterator[None]:
+    """The server, which runs in a thread of this process, finds its database out of reach."""
+    away = TimeoutError("no connection becomes free")
+    doors = [patch.object(Database, name, side_effect=away) for name in ("look", "row_transaction")]
+    with doors[0], doors[1], page.expect_navigation():
+        yield
+
+
+def _find_it_busy(page: Page) -> None:
+    with _no_connection_free(page):
+        page.evaluate("location.reload()")
+
+
+def _answer_while_it_is_busy(page: Page) -> None:
+    page.locator(".vas-strip").click()
+    with _no_connection_free(page):
+        _press(page)
 
 
 def _mark(page: Page) -> None:
@@ -151,6 +173,8 @@ PAGE_KINDS = (
     PageKind("left", "left", "/result", is_of_a_form=False),
     PageKind("left, answers deleted", "deleted", "/result", is_of_a_form=False),
     PageKind("e-mails stopped", "stopped", "/result", is_of_a_form=False),
+    PageKind("busy", "agreed", "/q/1", act=_find_it_busy),
+    PageKind("not saved yet", "agreed", "/q/1", act=_answer_while_it_is_busy),
     PageKind("unknown", "nowhere", status=404, is_of_a_form=False),
     PageKind("problem", "new", act=_send_too_much, is_of_a_form=False),
 )

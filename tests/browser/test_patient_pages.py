@@ -332,6 +332,7 @@ def test_the_figure_shows_what_is_ticked_in_the_list(opened: Opener) -> None:
 def test_the_figure_shows_what_was_saved(opened: Opener) -> None:
     page = opened("check")
     page.get_by_role("link", name="Change Where it hurts").click()
+    page.wait_for_url("**/regions?back=check")
 
     assert _lit(page) == ["foot_left", "leg_left", "low_back"]
 

@@ -156,7 +156,7 @@ def test_every_field_posted_is_in_the_page_without_script(open_page):
 
     names = {field.get_attribute("name") for field in page.locator("main input").all()}
 
-    assert names == {"key", "vas_low_back", "skip_low_back", "mode_low_back", "meta_low_back"}
+    assert names == {"key", "read_in", "vas_low_back", "skip_low_back", "mode_low_back", "meta_low_back"}
 
 
 # By finger

@@ -259,8 +259,7 @@ def test_the_form_is_unknown_once_the_patient_died(form: OpenForm) -> None:
 
 def test_the_form_is_unknown_once_its_link_was_revoked(form: OpenForm, by: Actor) -> None:
     with form.database.transaction() as session:
-        link_id = session.exec(select(AccessLink.id)).one()
-        links.revoke_link(session, link_id=link_id, by=by, now=form.now)
+        links.revoke_links(session, patient_id=form.patient_id, by=by, now=form.now)
 
     with pytest.raises(Unknown):
         form.answer()

@@ -1,6 +1,7 @@
 """Taking part: asked before the first answer, by version, and a no is a no."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,18 +9,20 @@ from sqlalchemy import text
 
 from registry.config import Settings
 from registry.domain.study import ConsentRule
-from registry.domain.vocabularies import StaffRole
+from registry.domain.vocabularies import ConsentRoute, StaffRole
 from registry.mail.transport import FolderTransport
 from registry.security.keys import KeyRing
 from registry.services.accounts import add_staff
-from registry.services.consent import words_for
+from registry.services.consent import Decision, decide, words_for
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.storage.database import Database
 from registry.storage.enrolments import site_id_of
-from registry.storage.models import Site
-from tests.desk import PASSWORD, Desk
+from registry.storage.models import Enrolment, Site
+from tests.desk import ITEMS, PASSWORD, Desk
 from tests.factories import BY
 from tests.opened import Opened
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 def decisions(form: Opened) -> list[tuple[object, ...]]:
@@ -287,6 +290,71 @@ def test_a_decision_goes_with_the_answers_it_was_taken_with(
 
     assert unasked.value("SELECT count(*) FROM consent WHERE superseded_at IS NULL") == stands
     assert unasked.send("/start").headers["Location"].endswith("/consent") == (stands == 0)
+
+
+def hurried(form: Opened, *numbers: int, score: str = "47") -> None:
+    """Questions answered one after the other as no patient can."""
+    for number in numbers:
+        form.clock.instant += timedelta(milliseconds=500)
+        assert form.send(f"/q/{number}", **{f"vas_{ITEMS[number - 1]}": score}).status_code == 303
+
+
+def set_aside(form: Opened, settings: Settings) -> None:
+    staff_of(form, settings).send(f"/answers-to-review/{form.value('SELECT id FROM assessment')}/set-aside")
+
+
+def test_a_decision_of_another_visit_stays_when_answers_are_set_aside(unasked: Opened, settings: Settings) -> None:
+    unasked.decide("agree")
+    unasked.clock.instant += timedelta(seconds=20)
+    unasked.send("/q/1", vas_low_back="47")
+    unasked.clock.instant += timedelta(days=1)
+    hurried(unasked, 2, 3, 4)
+    assert unasked.value("SELECT suspicion FROM assessment") == "too_fast"
+
+    set_aside(unasked, settings)
+
+    assert [decision[-1] for decision in decisions(unasked)] == [True]
+    assert unasked.value("SELECT count(*) FROM answer WHERE superseded_at IS NULL") == 1
+
+
+def test_a_page_left_open_saves_nothing_after_the_decision_was_set_aside(unasked: Opened, settings: Settings) -> None:
+    unasked.decide("agree")
+    hurried(unasked, 1, 2, 3)
+    key = unasked.key()
+    set_aside(unasked, settings)
+    kept = unasked.value("SELECT count(*) FROM answer")
+
+    responses = [
+        unasked.client.post(f"{unasked.form_path}{page}", data={"key": key, **fields})
+        for page, fields in (("/q/4", {"vas_neck": "47"}), ("/regions", {"region": "low_back"}))
+    ]
+
+    told = {(response.status_code, response.headers["Location"]) for response in responses}
+    assert told == {(303, f"{unasked.form_path}/consent")}
+    assert (unasked.value("SELECT count(*) FROM answer"), unasked.rows()["body_marking"]) == (kept, [])
+
+
+@on_postgresql
+def test_a_yes_beside_a_no_of_the_same_moment_takes_back_what_the_no_had_ended(
+    unasked: Opened, settings: Settings
+) -> None:
+    patient_id, now = unasked.value("SELECT id FROM patient"), unasked.clock()
+    assert isinstance(patient_id, int)
+    no = Decision(version="v1", is_given=False, route=ConsentRoute.FORM, language="en", decided_on=now.date())
+    whose = {"patient_id": patient_id, "study": settings.protocol, "today": now.date(), "by": BY, "now": now}
+
+    with unasked.database.transaction() as session:
+        seen = session.get_one(Enrolment, patient_id)
+        with unasked.database.transaction() as elsewhere:
+            decide(elsewhere, decision=no, **whose)  # type: ignore[arg-type]
+            elsewhere.execute(text("UPDATE reminder SET state = 'skipped', skip_reason = 'withdrawn'"))
+        assert seen.refused_on is None
+        decide(session, decision=replace(no, is_given=True), **whose)  # type: ignore[arg-type]
+
+    assert [decision[1::3] for decision in decisions(unasked)] == [(False, False), (True, True)]
+    assert unasked.value("SELECT refused_on FROM enrolment") is None
+    of_form = "SELECT count(*) FROM reminder JOIN follow_up ON follow_up.id = follow_up_id WHERE timepoint = 'M3'"
+    assert unasked.value(f"{of_form} AND state = 'skipped'") == 0
 
 
 def test_another_sites_decision_is_not_there(unasked: Opened, settings: Settings, keys: KeyRing) -> None:

@@ -109,7 +109,7 @@ def test_malformed_and_unknown_tokens_look_alike(desk: Desk, mangle: object) -> 
 
 def test_a_revoked_link_looks_unknown(desk: Desk) -> None:
     link = desk.form()
-    links.revoke_link(desk.session, link_id=link.id, by=desk.by, now=desk.now)
+    links.revoke_links(desk.session, patient_id=desk.patient.id, by=desk.by, now=desk.now)
 
     with pytest.raises(Unknown, match=r"^no such link$"):
         desk.open(link.token)
@@ -117,7 +117,7 @@ def test_a_revoked_link_looks_unknown(desk: Desk) -> None:
 
 def test_after_a_revocation_the_next_mail_carries_a_new_link(desk: Desk) -> None:
     old = desk.form()
-    links.revoke_link(desk.session, link_id=old.id, by=desk.by, now=desk.now)
+    links.revoke_links(desk.session, patient_id=desk.patient.id, by=desk.by, now=desk.now)
 
     new = desk.form()
 
@@ -182,12 +182,12 @@ def test_a_link_is_audited_once_however_many_mails_carry_it(desk: Desk) -> None:
 
 
 def test_a_revocation_is_audited(desk: Desk) -> None:
-    link = desk.form()
-    links.revoke_link(desk.session, link_id=link.id, by=desk.by, now=desk.now)
+    desk.form()
+    links.revoke_links(desk.session, patient_id=desk.patient.id, by=desk.by, now=desk.now)
 
-    found = desk.session.exec(select(AuditEvent.subject_id).where(AuditEvent.action == "link_revoked")).all()
+    (found,) = desk.session.exec(select(AuditEvent).where(AuditEvent.action == "links_revoked")).all()
 
-    assert found == [link.id]
+    assert (found.subject, found.subject_id, found.details) == ("patient", desk.patient.id, {"n_links": 1})
 
 
 # Rotation of the key

@@ -1,8 +1,9 @@
 """A link that opens nothing says nothing, and two patients who share a browser or a mailbox never meet."""
 
 import re
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import date, datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,9 +11,9 @@ from sqlalchemy import event, text
 
 from registry.config import Settings
 from registry.security.keys import KeyRing
-from registry.services.links import revoke_link
-from registry.storage.database import Database
-from registry.storage.enrolments import shares_address
+from registry.services.links import revoke_links
+from registry.storage.database import Database, Session
+from registry.storage.mailboxes import contemporaries, shares_address
 from tests.factories import BY
 from tests.opened import Opened, opened_form
 
@@ -25,7 +26,7 @@ def pair(database: Database, settings: Settings, keys: KeyRing, now: datetime) -
     address = "family@example.org"
     with (
         opened_form(database, settings, keys, now, email=address) as one,
-        opened_form(database, settings, keys, now, email=address) as other,
+        opened_form(database, settings, keys, now, email=address, birth_year=1949) as other,
     ):
         # The first was opened before there was a second.
         one.client.get(one.path)
@@ -46,11 +47,18 @@ def test_a_mailbox_is_one_however_its_address_is_written(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_who_shares_a_mailbox_is_looked_up_by_index(database: Database) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda session: shares_address(session, public_id="nobody"),
+        lambda session: contemporaries(session, patient_id=0),
+    ],
+)
+def test_who_shares_a_mailbox_is_looked_up_by_index(database: Database, ask: Callable[[Session], object]) -> None:
     statements: list[str] = []
     event.listen(database.engine.pool, "checkout", lambda link, *_: link.set_trace_callback(statements.append))
     with database.reading() as session:
-        shares_address(session, public_id="nobody")
+        ask(session)
         plan = session.execute(text(f"EXPLAIN QUERY PLAN {statements[-1]}")).all()
 
     assert any("ix__contact__lower_email" in str(step) for step in plan)
@@ -72,7 +80,7 @@ def entry_key(opened: Opened) -> str:
 @pytest.mark.parametrize("door", ["s", "m"])
 def test_unknown_revoked_and_malformed_links_are_one_page(opened: Opened, door: str) -> None:
     with opened.database.transaction() as session:
-        revoke_link(session, link_id=opened.link_id, by=BY, now=opened.clock())
+        revoke_links(session, patient_id=opened.patient_id, by=BY, now=opened.clock())
     revoked = opened.path.rpartition("/")[2]
     stranger = opened.client.application.test_client()
 
@@ -226,3 +234,114 @@ def test_the_key_of_the_question_for_the_year_sends_no_link_while_the_form_is_op
     one.client.post(f"{one.form_path}/renew", data={"key": key})
 
     assert one.rows() == before
+
+
+# Two of one year
+
+OWN_DAY, ANOTHER_DAY = date(1952, 3, 4), date(1952, 11, 30)
+CALL = "Please call 06-0000-0000, or ask at the hospital"
+
+
+class Couple:
+    """Two who were born in the same year and are written to at the same address; the first one's form is open."""
+
+    def __init__(self, enter: Callable[..., Opened]) -> None:
+        self.enter = enter
+
+    def opened(self, own: date | None, another: date | None) -> Opened:
+        self.enter(email="family@example.org", born_on=another)
+        return self.enter(email="Family@example.org", born_on=own)
+
+
+@pytest.fixture
+def couple(database: Database, settings: Settings, keys: KeyRing, now: datetime) -> Iterator[Couple]:
+    with ExitStack() as stack:
+        yield Couple(lambda **person: stack.enter_context(opened_form(database, settings, keys, now, **person)))
+
+
+def begin(opened: Opened, typed: str, key: str | None = None) -> tuple[int, str]:
+    """What follows when this is typed where the year of birth is asked."""
+    response = opened.client.post(
+        f"{opened.form_path}/start", data={"key": key or entry_key(opened), "birth_year": typed}
+    )
+    found = re.search(r'id="error_birth_year">([^<]*)', response.get_data(as_text=True).replace("<wbr>", ""))
+    return response.status_code, found.group(1) if found else response.headers["Location"]
+
+
+@pytest.mark.parametrize(("own", "another"), [(None, None), (None, ANOTHER_DAY), (OWN_DAY, OWN_DAY)])
+def test_whom_nothing_tells_apart_the_page_asks_to_call(couple: Couple, own: date | None, another: date | None) -> None:
+    opened = couple.opened(own, another)
+
+    found = [begin(opened, typed) for typed in ("1952", "19520304")]
+
+    assert [(status, CALL in said) for status, said in found] == [(422, True)] * 2
+    assert opened.client.get(f"{opened.form_path}/q/1").headers["Location"] == opened.form_path
+
+
+@pytest.mark.parametrize("another", [None, ANOTHER_DAY])
+def test_of_two_of_one_year_the_year_is_not_enough(couple: Couple, another: date | None) -> None:
+    opened = couple.opened(OWN_DAY, another)
+
+    status, said = begin(opened, "1952")
+
+    assert (status, "Enter the whole date you were born in eight digits" in said) == (422, True)
+    assert opened.client.get(f"{opened.form_path}/q/1").headers["Location"] == opened.form_path
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["19520304", "１９５２０３０４", "1952-3-4", "1952/03/04", "1952年3月4日", "昭和27年3月4日", "S27.3.4", "昭27.3.4"],
+)
+def test_of_two_of_one_year_the_day_opens_the_form(couple: Couple, typed: str) -> None:
+    opened = couple.opened(OWN_DAY, ANOTHER_DAY)
+
+    assert begin(opened, typed) == (303, f"{opened.form_path}/q/1")
+
+
+@pytest.mark.parametrize("typed", ["19521130", "1952-03-05"])
+def test_of_two_of_one_year_the_others_day_does_not_open_the_form(couple: Couple, typed: str) -> None:
+    opened = couple.opened(OWN_DAY, ANOTHER_DAY)
+
+    status, said = begin(opened, typed)
+
+    assert (status, said) == (422, "This is not the date we have. Check the date you were born")
+    assert opened.client.get(f"{opened.form_path}/q/1").headers["Location"] == opened.form_path
+
+
+def test_after_five_wrong_days_even_the_right_one_leads_to_the_telephone(couple: Couple) -> None:
+    opened = couple.opened(OWN_DAY, ANOTHER_DAY)
+    key = entry_key(opened)
+    for day in range(5, 10):
+        begin(opened, f"1952-03-0{day}", key)
+
+    status, said = begin(opened, "1952-03-04", key)
+
+    assert (status, "Call 06-0000-0000" in said) == (422, True)
+
+
+def test_what_is_no_day_is_no_wrong_one(couple: Couple) -> None:
+    opened = couple.opened(OWN_DAY, ANOTHER_DAY)
+    key = entry_key(opened)
+    for typed in ("19520230", "1952-13-01", "195203041", "1952-3", "0000-01-01", "1952"):
+        assert begin(opened, typed, key)[0] == 422
+
+    assert begin(opened, "1952-03-04", key)[0] == 303
+
+
+def test_where_the_year_is_enough_a_whole_date_is_taken_too(pair: tuple[Opened, Opened]) -> None:
+    assert begin(pair[0], "1952-03-04")[0] == 303
+
+
+def test_who_outlives_the_other_is_not_kept_out(couple: Couple) -> None:
+    opened = couple.opened(None, None)
+    with opened.database.transaction() as session:
+        other = "SELECT min(patient_id) FROM contact"
+        session.execute(text(f"UPDATE patient SET died_on = '2026-11-19' WHERE id = ({other})"))
+
+    assert begin(opened, "1952")[0] == 303
+
+
+def test_a_wrong_year_says_nothing_of_the_other(couple: Couple) -> None:
+    _, said = begin(couple.opened(None, None), "1951")
+
+    assert said == "This is not the year we have. Check the year you were born"

@@ -1,7 +1,9 @@
 """Other ways to answer: telephone, a fresh link after the close, regions; who filled it in, and the calendar."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
+from threading import Thread
 
 import pytest
 from icalendar import Calendar
@@ -9,13 +11,15 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from registry.config import Settings
+from registry.domain.vocabularies import CallOutcome
 from registry.mail.transport import FolderTransport
 from registry.security.keys import KeyRing
 from registry.services.outbox import Dispatch, send_due_reminders
+from registry.services.phone_requests import close_request
 from registry.storage.cohorts import CohortQuery, timepoint_counts
 from registry.storage.database import Database
 from registry.storage.models import Patient
-from tests.factories import make_operation
+from tests.factories import BY, make_operation
 from tests.opened import Opened, opened_form
 
 AFTER_CLOSE = datetime(2027, 1, 4, 3, tzinfo=UTC)
@@ -181,6 +185,34 @@ def test_asking_again_changes_the_time_of_day(opened: Opened) -> None:
     opened.send("/phone", call_time="afternoon")
 
     assert opened.value("SELECT call_time FROM phone_request") == "afternoon"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_request_that_staff_close_at_the_same_moment_is_made_anew(opened: Opened, settings: Settings) -> None:
+    opened.send("/phone", call_time="morning")
+    request_id, now = opened.value("SELECT id FROM phone_request"), opened.clock()
+    assert isinstance(request_id, int)
+    asking = Thread(target=opened.send, args=("/phone",), kwargs={"call_time": "afternoon"})
+    told = {"study": settings.protocol, "today": now.date(), "by": BY, "now": now}
+
+    with opened.database.transaction() as session:
+        close_request(session, request_id=request_id, outcome=CallOutcome.NOT_WANTED, **told)  # type: ignore[arg-type]
+        asking.start()
+        wait_for_a_lock(opened)
+    asking.join()
+
+    with opened.database.reading() as session:
+        rows = session.execute(text("SELECT call_time, outcome FROM phone_request ORDER BY id")).all()
+    assert [tuple(row) for row in rows] == [("morning", "not_wanted"), ("afternoon", None)]
+
+
+def wait_for_a_lock(form: Opened) -> None:
+    """Until somebody waits for what another transaction of this database holds."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ends = time.monotonic() + 20
+    while not form.value(waiting):
+        assert time.monotonic() < ends, "nobody has come to wait"
+        time.sleep(0.01)
 
 
 def test_who_waits_for_a_call_gets_no_mail_about_the_same_form(desk: Desk) -> None:

@@ -5,7 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -25,9 +25,15 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-def served(client: FlaskClient) -> Database:
-    """The database of a running application, whose connections wait a moment only for a lock."""
+def served_by(client: FlaskClient) -> Database:
+    """The database of a running application."""
     found: Database = client.application.extensions["registry"].database
+    return found
+
+
+def served(client: FlaskClient) -> Database:
+    """The same, whose connections wait a moment only for a lock."""
+    found = served_by(client)
     event.listen(found.engine, "checkout", _wait_briefly)
     return found
 
@@ -92,6 +98,16 @@ def test_the_page_is_in_the_language_chosen_on_the_form(opened: Opened) -> None:
 
     page = response.get_data(as_text=True)
     assert ('<html lang="ja">' in page, "まだ保存されていません" in page) == (True, True)
+
+
+@on_sqlite
+def test_the_page_is_in_the_language_of_the_page_that_was_sent(opened: Opened) -> None:
+    sent = {"key": opened.key(), "vas_low_back": "47", "read_in": "ja"}
+
+    with locked(opened.client):
+        response = opened.client.post(f"{opened.form_path}/q/1", data=sent)
+
+    assert '<html lang="ja">' in response.get_data(as_text=True)
 
 
 @on_sqlite
@@ -245,3 +261,24 @@ def test_a_missing_table_is_an_error_and_no_outage(opened: Opened) -> None:
     response = opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "47"})
 
     assert (response.status_code, "Retry-After" in response.headers) == (500, False)
+
+
+@on_postgresql
+def test_a_page_for_which_no_connection_becomes_free_says_to_try_again(opened: Opened) -> None:
+    engine = served_by(opened.client).engine
+    engine.pool._timeout = 0.05  # type: ignore[attr-defined]
+    with ExitStack() as held:
+        for _ in range(20):
+            held.enter_context(engine.connect())
+        response = opened.client.get(f"{opened.form_path}/q/1")
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+
+
+@on_sqlite
+def test_whoever_waits_for_the_writer_keeps_nobody_from_a_connection(opened: Opened) -> None:
+    database = served_by(opened.client)
+    with ExitStack() as held:
+        for _ in range(60):
+            held.enter_context(database.look())
+        assert opened.send("/q/1", vas_low_back="47").status_code == 303

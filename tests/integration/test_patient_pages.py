@@ -9,7 +9,8 @@ from werkzeug.test import TestResponse
 
 from registry.config import Settings
 from registry.security.keys import KeyRing
-from registry.services.links import Issuing, form_link, revoke_link
+from registry.services.links import Issuing, form_link, revoke_links
+from registry.templating import environment
 from registry.web.app import create_app
 from tests.factories import BY, make_operation, make_patient
 from tests.opened import OPERATED_ON, Opened
@@ -53,7 +54,7 @@ def test_the_comparison_of_rows_notices_an_answer(opened: Opened) -> None:
 )
 def test_malformed_and_unknown_links_look_like_revoked_ones(opened: Opened, spoil: object) -> None:
     with opened.database.transaction() as session:
-        revoke_link(session, link_id=opened.link_id, by=BY, now=opened.clock())
+        revoke_links(session, patient_id=opened.patient_id, by=BY, now=opened.clock())
     token = opened.path.removeprefix("/s/")
     spoilt = "/s/" + spoil(opened.path).removeprefix("/S/").removeprefix("/s/")  # type: ignore[operator]
 
@@ -303,3 +304,85 @@ def test_cookies_are_secure_and_host_bound_where_the_registry_is_served_by_https
     assert re.match(r"__Host-form-\w+=", cookie)
     assert all(flag in cookie for flag in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"))
     secure.application.extensions["registry"].database.dispose()
+
+
+# What a form says of what was given before
+
+
+def test_whoever_corrects_a_form_says_anew_who_they_are(opened: Opened) -> None:
+    opened.answer_everything()
+    opened.finish()
+
+    again = opened.send("/check")
+
+    assert "checked" not in opened.page("/check")
+    assert (again.status_code, opened.value("SELECT respondent FROM assessment")) == (422, "self")
+
+
+def test_regions_of_an_earlier_day_of_the_operation_are_not_ticked_beforehand(opened: Opened) -> None:
+    opened.send("/regions", region="low_back")
+    with opened.database.transaction() as session:
+        session.execute(text("UPDATE body_marking SET answered_on = '2026-06-01'"))
+
+    gone_on = opened.send("/regions")
+
+    assert "checked" not in opened.page("/regions")
+    assert (gone_on.status_code, "Not answered" in opened.page("/check")) == (303, True)
+
+
+def test_a_link_for_late_answers_offers_no_change_of_what_was_given_in_time(opened: Opened) -> None:
+    opened.answer_everything()
+    opened.send("/regions", region="low_back")
+    in_time = opened.page("/check").count(">Change<")
+    with opened.database.transaction() as session:
+        session.execute(text("UPDATE access_link SET late_until = '2027-01-31'"))
+    opened.clock.instant = datetime(2027, 1, 4, 3, tzinfo=UTC)
+
+    late = opened.page("/check")
+    opened.finish()
+
+    assert (in_time, late.count(">Change<"), "Send my answers" in late) == (7, 0, True)
+    assert "correct your answers" not in opened.page("/done").lower()
+
+
+def test_the_language_of_an_answer_is_that_of_the_page_it_was_read_on(opened: Opened) -> None:
+    page = opened.page("/q/1")
+    opened.send("/language", language="ja")
+
+    read_in = re.search(r'name="read_in" value="([^"]+)"', page)
+    assert read_in is not None
+    opened.send("/q/1", vas_low_back="47", read_in=read_in.group(1))
+    opened.send("/q/2", vas_leg_pain="12", read_in="klingon")
+
+    with opened.database.reading() as session:
+        assert list(session.execute(text("SELECT language FROM answer ORDER BY id")).scalars()) == ["en", "ja"]
+
+
+def test_the_error_of_the_regions_leads_to_the_first_of_them(opened: Opened) -> None:
+    opened.send("/regions", region="low_back")
+
+    page = opened.send("/regions").get_data(as_text=True)
+
+    target = re.search(r'<a href="#([^"]+)">', page)
+    assert target is not None
+    assert f'id="{target.group(1)}"' in page
+
+
+def test_what_was_typed_and_refused_is_not_kept_in_memory(opened: Opened) -> None:
+    kept = environment("en").globals["kept"]
+    before = kept.cache_info().currsize
+
+    for number in range(5):
+        assert opened.send("/q/1", vas_low_back=f"{number} is not a score").status_code == 422
+
+    assert kept.cache_info().currsize <= before + 1  # the foot of the page, which is the same each time
+
+
+def test_the_calendar_is_not_told_what_it_is_about(opened: Opened) -> None:
+    opened.answer_everything()
+    opened.finish()
+
+    written = opened.client.get(f"{opened.form_path}/next.ics").get_data(as_text=True).lower()
+
+    assert "begin:vevent" in written
+    assert [word for word in ("pain", "registry", "study", "vas") if word in written] == []

@@ -223,7 +223,7 @@ def test_the_choices_can_be_read_in_the_other_language(choices: Choices) -> None
 def shared(choices: Choices) -> Choices:
     """The choices of a patient to whose address somebody else is written to, too, in other letters."""
     with choices.form.database.transaction() as session:
-        make_patient(session, now=choices.form.clock(), email="Hanako@Example.org")
+        make_patient(session, now=choices.form.clock(), email="Hanako@Example.org", birth_year=1949)
     return choices
 
 
@@ -296,3 +296,40 @@ def test_stopping_e_mails_to_a_shared_mailbox_needs_no_year(shared: Choices) -> 
 
 def test_whose_mailbox_is_their_own_is_asked_for_no_year(choices: Choices) -> None:
     assert "birth_year" not in choices.form.client.get(f"{choices.path}/leave?answers=leave").get_data(as_text=True)
+
+
+# A mailbox of two of one year
+
+
+@pytest.fixture
+def of_one_year(choices: Choices) -> Choices:
+    """As before, and both were born in the same year."""
+    with choices.form.database.transaction() as session:
+        make_patient(session, now=choices.form.clock(), email="Hanako@Example.org")
+    return choices
+
+
+def test_of_two_of_one_year_nobody_leaves_by_the_year(of_one_year: Choices) -> None:
+    status, page = confirm(of_one_year, "delete", sure="yes", birth_year="1952")
+
+    assert (status, "Please call 06-0000-0000, or ask at the hospital" in page.replace("<wbr>", "")) == (422, True)
+    assert (of_one_year.has_left, of_one_year.count("answer")) == (False, 6)
+
+
+def test_of_two_of_one_year_the_day_lets_a_patient_leave(of_one_year: Choices) -> None:
+    with of_one_year.form.database.transaction() as session:
+        own = "SELECT min(patient_id) FROM contact"
+        session.execute(text(f"UPDATE patient SET born_on = '1952-03-04' WHERE id = ({own})"))
+
+    typed = ("1952", "1952-03-05", "19520304")
+    found = [confirm(of_one_year, sure="yes", birth_year=birth)[0] for birth in typed]
+
+    assert (found, of_one_year.has_left) == ([422, 422, 303], True)
+
+
+def test_the_page_says_in_japanese_that_two_of_one_year_cannot_be_told_apart(of_one_year: Choices) -> None:
+    of_one_year.form.client.post(f"{of_one_year.path}/language", data={"key": of_one_year.key(), "language": "ja"})
+
+    _, page = confirm(of_one_year, sure="yes", birth_year="1952")
+
+    assert "06-0000-0000にお電話いただくか、病院でお尋ねください" in page.replace("<wbr>", "")

@@ -1,23 +1,24 @@
 """Answers that may come from a program: counted until somebody has looked, then confirmed or set aside."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
 from registry.config import Settings
-from registry.domain.actors import patient_link
+from registry.domain.actors import patient_link, staff_member
 from registry.domain.instruments import Mode
-from registry.domain.vocabularies import BodyRegion, Suspicion
-from registry.services import assessment, marking
+from registry.domain.vocabularies import BodyRegion, Respondent, Suspicion
+from registry.services import assessment, audit, marking
 from registry.services.assessment import GivenAnswer
 from registry.services.reports.cohort import check_definition, cohort_report
 from registry.services.reports.cohort_data import as_data
 from registry.storage.database import Database
 from registry.storage.models import Assessment, AuditEvent, BodyMarking, Reminder
-from tests.desk import AtDesk, Desk, at_desk, call
+from tests.desk import ITEMS, AtDesk, Desk, at_desk, call, paper
 
 
 @pytest.fixture
@@ -186,6 +187,222 @@ def test_a_report_counts_the_forms_that_nobody_has_looked_at(alice: Desk) -> Non
 
     after = (n_unreviewed(alice), note in alice.page("/reports/cohort?timepoint=M3&entry=none"))
     assert (before, after) == ((1, True), (0, False))
+
+
+# What came in another visit
+
+
+def on_device(
+    desk: Desk,
+    patient: AtDesk,
+    items: tuple[str, ...] = ITEMS,
+    *,
+    score: int = 40,
+    seconds: float = 0.5,
+    sends: str = "",
+) -> None:
+    """What somebody at the patient's form does, so many seconds for each question; sent by whom, if at all."""
+    public_id, study = patient.link(desk.settings, desk.clock()), desk.settings.protocol
+    by = patient_link(public_id)
+    for item in items:
+        desk.clock.instant += timedelta(seconds=seconds)
+        now = desk.clock()
+        given = GivenAnswer(item=item, score=score, mode=Mode.TOUCH)
+        with desk.database.transaction() as session:
+            form = assessment.lock_and_open_form(session, public_id=public_id)
+            assessment.record_answer(
+                session, form=form, answer=given, study=study, language="en", today=now.date(), by=by, now=now
+            )
+    if sends:
+        now = desk.clock()
+        with desk.database.transaction() as session:
+            form = assessment.lock_and_open_form(session, public_id=public_id)
+            assessment.submit(
+                session, form=form, respondent=Respondent(sends), study=study, today=now.date(), by=by, now=now
+            )
+
+
+def tick(desk: Desk, patient: AtDesk, region: BodyRegion) -> None:
+    """Tick one region of the body."""
+    public_id, now = patient.link(desk.settings, desk.clock()), desk.clock()
+    told = {"language": "en", "today": now.date(), "by": patient_link(public_id), "now": now}
+    with desk.database.transaction() as session:
+        form = assessment.lock_and_open_form(session, public_id=public_id)
+        marking.record_marking(session, form=form, regions=[region], study=desk.settings.protocol, **told)  # type: ignore[arg-type]
+
+
+def days_later(desk: Desk, n: int = 1) -> None:
+    desk.clock.instant += timedelta(days=n)
+    desk.sign_in()
+
+
+def standing(patient: AtDesk) -> dict[str, int | None]:
+    return {item: answer.score for item, answer in patient.answers().items()}
+
+
+def details_of(desk: Desk, action: str) -> list[Mapping[Any, Any]]:
+    with desk.database.reading() as session:
+        return list(session.exec(select(AuditEvent.details).where(AuditEvent.action == action)))
+
+
+def test_what_the_patient_answered_in_another_visit_stays(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, ITEMS[:3], seconds=20)
+    days_later(alice)
+    on_device(alice, patient, ITEMS[3:], score=90)
+    page = alice.page("/answers-to-review")
+
+    judge(alice, patient, "set-aside")
+
+    assert "takes out 3 answers; what the patient had answered before counts again" in " ".join(page.split())
+    assert (standing(patient), len(patient.versions())) == (dict.fromkeys(ITEMS[:3], 40), 6)
+    assert "answers_reinstated" not in actions(alice)
+
+
+def test_a_form_that_was_sent_before_the_visit_is_as_it_was(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, seconds=20)
+    tick(alice, patient, BodyRegion.LOW_BACK)
+    on_device(alice, patient, (), sends="self")
+    before = patient.assessment()
+    days_later(alice)
+    on_device(alice, patient, score=90, sends="proxy")
+    tick(alice, patient, BodyRegion.HEAD_NECK)
+
+    judge(alice, patient, "set-aside")
+
+    after = patient.assessment()
+    with alice.database.reading() as session:
+        regions = session.exec(select(BodyMarking.regions).where(col(BodyMarking.superseded_at).is_(None))).all()
+    assert after is not None
+    assert after == before
+    assert (after.submitted_at is not None, after.respondent, regions) == (True, "self", [["low_back"]])
+    assert standing(patient) == dict.fromkeys(ITEMS, 40)
+    assert details_of(alice, "answers_reinstated") == [{"n_answers": 6, "n_markings": 1}]
+
+
+def test_what_only_the_visit_has_sent_is_to_be_sent_again(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, seconds=20)
+    days_later(alice)
+    on_device(alice, patient, score=90, sends="self")
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at, form.respondent, standing(patient)) == (None, None, dict.fromkeys(ITEMS, 40))
+
+
+def test_a_form_with_a_question_open_again_is_not_sent(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, score=90, sends="self")
+    days_later(alice)
+    told = {f"number_{item}": "30" for item in ITEMS[1:]}
+    alice.send(f"{patient.form_path}/phone", answered_on="2026-11-21", respondent="self", scale="100", **told)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at, form.respondent, standing(patient)) == (None, None, dict.fromkeys(ITEMS[1:], 30))
+
+
+@pytest.mark.parametrize(("first", "wanted"), [(("low_back",), {"low_back": 40}), ((), {})])
+def test_what_was_set_aside_once_never_comes_back(
+    alice: Desk, first: tuple[str, ...], wanted: dict[str, int | None]
+) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, first, seconds=20)
+    for score in (70, 80):
+        days_later(alice)
+        on_device(alice, patient, ITEMS[:3], score=score + 1, seconds=5)
+        on_device(alice, patient, ITEMS[:3], score=score, seconds=5)
+        suspect(alice, patient)
+        judge(alice, patient, "set-aside")
+
+    assert standing(patient) == wanted
+
+
+def suspect(desk: Desk, patient: AtDesk) -> None:
+    """Write down that the answers of this moment came right after a mail."""
+    form = patient.assessment()
+    assert form is not None
+    told = {"action": "answers_suspected", "subject": "assessment", "subject_id": form.id}
+    with desk.database.transaction() as session:
+        session.execute(text("UPDATE assessment SET suspicion = 'right_after_mail'"))
+        audit.record(session, by=patient_link("x"), now=desk.clock(), **told)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("in_time", "wanted"), [(ITEMS, 40), ((), 20)])
+def test_a_late_answer_stands_only_where_none_was_given_in_time(
+    alice: Desk, in_time: tuple[str, ...], wanted: int
+) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, in_time, seconds=20)
+    days_later(alice)
+    on_device(alice, patient, score=90)
+    days_later(alice, 50)
+    on_device(alice, patient, score=20, seconds=20)
+
+    judge(alice, patient, "set-aside")
+
+    assert (standing(patient), len(patient.versions())) == (dict.fromkeys(ITEMS, wanted), 12 + len(in_time))
+
+
+def kept_from_paper(desk: Desk) -> AtDesk:
+    """A patient whose paper form of an earlier day was kept beside what a program had sent."""
+    patient = desk.patient()
+    on_device(desk, patient, score=90, sends="self")
+    days_later(desk)
+    desk.send(f"{patient.form_path}/paper", **paper("30", answered_on="2026-11-18"))
+    assert standing(patient) == dict.fromkeys(ITEMS, 90)
+    return patient
+
+
+def test_a_complete_form_that_staff_have_entered_stays_sent(alice: Desk) -> None:
+    patient = kept_from_paper(alice)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at is not None, form.respondent) == (True, None)
+    assert standing(patient) == dict.fromkeys(ITEMS, 30)
+
+
+def test_who_filled_in_what_staff_have_completed_is_what_they_say(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, ITEMS[:1], seconds=20)
+    days_later(alice)
+    on_device(alice, patient, ITEMS[1:], score=90, sends="self")
+    told = {f"number_{item}": "30" for item in ITEMS[1:]}
+    days_later(alice)
+    alice.send(f"{patient.form_path}/phone", answered_on="2026-11-22", respondent="proxy", scale="100", **told)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at is not None, form.respondent, form.suspicion) == (True, "proxy", None)
+    assert sorted(score for score in standing(patient).values() if score is not None) == [30, 30, 30, 30, 30, 40]
+
+
+def test_what_the_trail_tells_of_a_deleted_form_with_the_same_number_says_nothing(alice: Desk) -> None:
+    patient = kept_from_paper(alice)
+    form = patient.assessment()
+    assert form is not None
+    at, told = form.started_at - timedelta(days=1), {"respondent": Respondent.PROXY}
+    with alice.database.transaction() as session:
+        audit.record(
+            session, action="answers_sent", subject="assessment", subject_id=form.id, by=staff_member(1), now=at, **told
+        )
+
+    judge(alice, patient, "set-aside")
+
+    after = patient.assessment()
+    assert after is not None
+    assert after.respondent is None
 
 
 def test_answers_of_nobody_are_not_there(alice: Desk) -> None:

@@ -232,6 +232,44 @@ def test_a_changed_address_is_shown_and_the_trail_tells_of_it_without_naming_it(
         assert "email, language" in str(session.execute(query).scalar_one())
 
 
+NOT_TOLD_APART = "Shares a mailbox and a year of birth with"
+
+
+def test_staff_see_whose_links_cannot_be_told_apart(alice: Desk) -> None:
+    first = alice.enrol(study_id="K-001")
+    second = alice.enrol(study_id="K-002", email="Hanako@example.org")
+
+    assert f"{NOT_TOLD_APART} K-002: links cannot be told apart" in alice.page(first)
+    assert f"{NOT_TOLD_APART} K-001: links cannot be told apart" in alice.page(second)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"birth_year": "1949"},
+        {"email": "other@example.org"},
+        {"email": ""},
+        {"born_on": "1952-03-05"},
+    ],
+)
+def test_staff_see_no_such_notice_where_links_can_be_told_apart(alice: Desk, other: dict[str, str]) -> None:
+    alice.enrol(study_id="K-002", **other)
+
+    assert NOT_TOLD_APART not in alice.page(alice.enrol(study_id="K-001", born_on="1952-03-04"))
+
+
+def test_of_a_patient_of_another_hospital_the_notice_gives_no_study_id(alice: Desk) -> None:
+    patient = alice.enrol()
+    with alice.database.transaction() as session:
+        session.add(Site(code="OTHER"))
+        session.flush()
+        make_patient(session, now=alice.clock(), study_id="X-777", site_code="OTHER", email="hanako@example.org")
+
+    page = alice.page(patient)
+
+    assert (f"{NOT_TOLD_APART} a patient of another hospital" in page, "X-777" in page) == (True, False)
+
+
 # Operations
 
 

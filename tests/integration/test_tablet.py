@@ -128,7 +128,7 @@ def test_the_next_patient_does_not_see_the_form_of_the_one_before(alice: Desk) -
 
 
 def test_it_is_the_taking_of_passes_that_hides_it(alice: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tablet, "take_passes", lambda response: response)
+    monkeypatch.setattr(tablet.passes, "take_all", lambda response: response)
 
     assert alice.client.get(second_sitting(alice)).status_code == 200
 

@@ -4,24 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import lru_cache
-from typing import Any
 
 from flask import Response, g, request
-from itsdangerous import BadSignature
 
 from registry.domain.errors import BirthYearMissing, Unknown
 from registry.languages import LANGUAGES
-from registry.security.keys import KeyRing
 from registry.services.assessment import lock_and_open_form, open_form, refuse_unless_agreed_now, refuse_unless_open
 from registry.storage.database import Rows, Session
 from registry.storage.forms import Form
+from registry.web.patient import passes
 from registry.web.state import now, state, today
 
-_COOKIE_PURPOSE = "form cookie"
-_FIELD_PURPOSE = "form key"
-# What a page carries before the year of birth was confirmed: it opens nothing but that question.
-_ENTRY_PURPOSE = "form entry"
+# What the signed field of a page is for before the year of birth was confirmed: it opens nothing but that question.
+_ENTRY = "entry"
 
 # A tablet goes from hand to hand: a sitting that was left open ends by itself.
 TABLET_SITTING = timedelta(hours=2)
@@ -37,50 +32,18 @@ class Pass:
     valid_until: int | None = None
 
 
-def cookie_name(public_id: str, *, kind: str = "form") -> str:
-    """A name for each form, so that two patients who share a browser never meet."""
-    prefix = "__Host-" if _is_https() else ""
-    return f"{prefix}{kind}-{public_id}"
-
-
 def give_pass(response: Response, given: Pass) -> Response:
-    """Put the pass into a cookie that no script reads and no other site sends; one that is there stays as it is."""
+    """Put the pass into the form's cookie; one that is there stays as it is."""
     if _pass(given.public_id) == given:
         return response
-    values = [given.public_id, given.language, given.asks_birth_year, given.valid_until]
-    signed = state().keys.signer(_COOKIE_PURPOSE).dumps(values)
-    set_cookie(response, cookie_name(given.public_id), signed, max_age=TABLET_SITTING if given.valid_until else None)
-    return response
-
-
-def set_cookie(response: Response, name: str, value: str, *, max_age: timedelta | None = None) -> None:
-    """A cookie that no script reads and no other site sends."""
-    response.set_cookie(name, value, max_age, httponly=True, secure=_is_https(), samesite="Lax", path="/")
-
-
-def take_passes(response: Response) -> Response:
-    """Remove every pass from a browser that somebody else will use."""
-    prefixes = ("form-", "__Host-form-", "preferences-", "__Host-preferences-")
-    for name in filter(lambda name: name.startswith(prefixes), request.cookies):
-        response.delete_cookie(name, path="/", secure=_is_https(), httponly=True, samesite="Lax")
-    return response
+    max_age = TABLET_SITTING if given.valid_until else None
+    values = (given.language, given.asks_birth_year, given.valid_until)
+    return passes.give(response, passes.FORM, given.public_id, *values, max_age=max_age)
 
 
 def form_key(public_id: str, *, is_entry: bool = False) -> str:
     """The hidden field that authorises writing, valid as long as its key is in the ring."""
-    return _signed(state().keys, _ENTRY_PURPOSE if is_entry else _FIELD_PURPOSE, public_id)
-
-
-# A patient brings the same cookie and the same field with each of a dozen pages.
-@lru_cache(maxsize=4096)
-def _signed(keys: KeyRing, purpose: str, value: str) -> str:
-    return keys.signer(purpose).dumps(value)
-
-
-@lru_cache(maxsize=4096)
-def _content(keys: KeyRing, purpose: str, signed: str) -> Any:
-    """What was signed; BadSignature, which is not remembered, when it was not signed here."""
-    return keys.signer(purpose).loads(signed)
+    return passes.key(passes.FORM, public_id, **({"purpose": _ENTRY} if is_entry else {}))
 
 
 def shown_form(public_id: str) -> Form:
@@ -111,7 +74,7 @@ def written_form(public_id: str) -> Form:
 
 def entered_form(public_id: str) -> tuple[Form, bool]:
     """The form for the first button and the language, and whether the year of birth has still to be confirmed."""
-    is_entry = not has_key(public_id) and _is_signed(public_id, _ENTRY_PURPOSE)
+    is_entry = not has_key(public_id) and _has_entry_key(public_id)
     return (_load(public_id) if is_entry else written_form(public_id)), is_entry
 
 
@@ -156,7 +119,11 @@ def sitting_ends() -> int:
 
 def has_key(public_id: str) -> bool:
     """Whether the page that was sent carries the signed field of this form."""
-    return _is_signed(public_id, _FIELD_PURPOSE)
+    return passes.has_key(passes.FORM, public_id)
+
+
+def _has_entry_key(public_id: str) -> bool:
+    return passes.has_key(passes.FORM, public_id, purpose=_ENTRY)
 
 
 def _load(public_id: str) -> Form:
@@ -173,9 +140,7 @@ def prepare_page(form: Form) -> None:
         # A page that the last patient left on the screen opens and saves nothing for the next one.
         raise Unknown("the sitting at the tablet has ended")
     # A page may be sent after its cookie is gone: then its field alone says what was still to be confirmed.
-    is_entry = not has_key(public_id) and (
-        bool(given and given.asks_birth_year) or _is_signed(public_id, _ENTRY_PURPOSE)
-    )
+    is_entry = not has_key(public_id) and ((given is not None and given.asks_birth_year) or _has_entry_key(public_id))
     g.language = (given.language if given else None) or form.language
     g.site = state().settings.site(form.site_code)
     g.public_id = public_id
@@ -195,25 +160,11 @@ def _pass(public_id: str) -> Pass | None:
 
 
 def _checked_pass(public_id: str) -> Pass | None:
-    value = request.cookies.get(cookie_name(public_id), "")
-    try:
-        signed_id, language, *more = _content(state().keys, _COOKIE_PURPOSE, value)
-    except (BadSignature, TypeError, ValueError):
+    values = passes.given(passes.FORM, public_id)
+    if not values:
         return None
+    language, *more = values
     asks_birth_year, valid_until = more or (False, None)
-    if signed_id != public_id or (valid_until is not None and now().timestamp() > valid_until):
+    if valid_until is not None and now().timestamp() > valid_until:
         return None
     return Pass(public_id, language if language in LANGUAGES else None, asks_birth_year, valid_until)
-
-
-def _is_signed(public_id: str, purpose: str) -> bool:
-    if request.method != "POST":
-        return False
-    try:
-        return bool(_content(state().keys, purpose, request.form.get("key", "")) == public_id)
-    except BadSignature:
-        return False
-
-
-def _is_https() -> bool:
-    return state().settings.base_url.startswith("https://")

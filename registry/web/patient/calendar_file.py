@@ -23,14 +23,14 @@ def calendar_file(entry: CalendarEntry, *, form: Form) -> bytes:
     from icalendar import Calendar, Event
 
     event = Event()
-    event.add("uid", f"{form.reference}@pain-registry")
+    event.add("uid", f"{form.reference}@follow-up")
     event.add("dtstamp", form.submitted_at)
     event.add("dtstart", entry.day)
     event.add("dtend", entry.day + timedelta(days=1))
     event.add("summary", _summary(entry), {"LANGUAGE": entry.language})
     event.add("transp", "TRANSPARENT")
     calendar = Calendar()
-    calendar.add("prodid", "-//pain-registry//EN")
+    calendar.add("prodid", "-//follow-up//EN")
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
     calendar.add_component(event)

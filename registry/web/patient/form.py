@@ -6,14 +6,14 @@ from typing import Any
 from flask import Blueprint, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from registry.domain.errors import TooManyTries, Unknown
+from registry.domain.errors import Unknown
 from registry.domain.instruments import Item
 from registry.languages import LANGUAGES
 from registry.services.assessment import record_answer, refuse_unless_agreed_now, refuse_unless_open
-from registry.services.identity import is_birth_year_of
+from registry.services.identity import Finding, check_birth_year
 from registry.services.links import open_link
-from registry.storage.enrolments import shares_address
 from registry.storage.forms import Form
+from registry.storage.mailboxes import shares_address
 from registry.storage.models import LinkPurpose
 from registry.web.patient.access import (
     Pass,
@@ -27,8 +27,17 @@ from registry.web.patient.access import (
     written_form,
 )
 from registry.web.patient.answers import TypedAnswer, given_answer, typed_answer
+from registry.web.patient.birth_year import wrong_birth_year
 from registry.web.patient.context import page
-from registry.web.patient.steps import after_question, by_patient, recording, see_other, step_to_resume, to
+from registry.web.patient.steps import (
+    after_question,
+    by_patient,
+    language_read,
+    recording,
+    see_other,
+    step_to_resume,
+    to,
+)
 from registry.web.rendering import page_language, translated
 from registry.web.state import now, state, today
 
@@ -94,17 +103,11 @@ def begin(public_id: str) -> AnyResponse | tuple[str, int]:
 
 
 def _wrong_birth_year(form: Form) -> str | None:
-    typed = request.form.get("birth_year", "")
-    if not typed.strip():
-        return translated("Enter the year you were born, such as 1952")
-    try:
+    def find(typed: str) -> Finding:
         with state().database.transaction() as session:
-            is_right = is_birth_year_of(session, form=form, typed=typed, by=by_patient(form), now=now())
-    except TooManyTries:
-        return translated(
-            "That was not right several times. Call %(phone)s, or try again in an hour", phone=g.site.phone
-        )
-    return None if is_right else translated("This is not the year we have. Check the year you were born")
+            return check_birth_year(session, form=form, typed=typed, by=by_patient(form), now=now())
+
+    return wrong_birth_year(find)
 
 
 @blueprint.get("/form/<public_id>/q/<int:number>")
@@ -136,7 +139,7 @@ def answer(public_id: str, number: int) -> AnyResponse | tuple[str, int]:
         refuse_unless_agreed_now(form, state().study)
         return _question_page(form, number, item, typed, error=_problem(item, typed)), 422
     with writing_rows(public_id) as (rows, form):
-        record_answer(rows, form=form, answer=given, language=page_language(), **recording(form))
+        record_answer(rows, form=form, answer=given, language=language_read(), **recording(form))
     return give_pass(see_other(after_question(public_id, number)), pass_of(form))
 
 

@@ -4,19 +4,20 @@ import re
 from typing import Any
 
 from flask import Blueprint, Response, g, request, url_for
-from itsdangerous import BadSignature
 from werkzeug.wrappers import Response as AnyResponse
 
 from registry.domain.actors import patient_link
-from registry.domain.errors import TooManyTries, Unknown
+from registry.domain.errors import Unknown
 from registry.languages import LANGUAGES, SOURCE_LANGUAGE
 from registry.services.enrolment import leave_study, stop_emails
-from registry.services.identity import is_birth_year_of_patient
+from registry.services.identity import Finding, check_birth_year_of_patient
 from registry.services.links import open_link
 from registry.storage.database import Session
-from registry.storage.enrolments import LinkedPatient, patient_behind_link, shares_address
+from registry.storage.enrolments import LinkedPatient, patient_behind_link
+from registry.storage.mailboxes import shares_address
 from registry.storage.models import LinkPurpose
-from registry.web.patient.access import cookie_name, set_cookie
+from registry.web.patient import passes
+from registry.web.patient.birth_year import wrong_birth_year
 from registry.web.patient.context import page
 from registry.web.patient.steps import see_other
 from registry.web.rendering import page_language, translated
@@ -24,9 +25,6 @@ from registry.web.state import now, state, today
 
 blueprint = Blueprint("preferences", __name__)
 
-_COOKIE_PURPOSE = "preferences cookie"
-_FIELD_PURPOSE = "preferences key"
-_COOKIE = "preferences"
 # The pages behind the link, as what follows the address of the first one.
 _PAGES = re.compile(r"(/result|/leave(\?answers=(leave|delete))?)?")
 _STOP, _LEAVE, _DELETE = "stop", "leave", "delete"
@@ -37,13 +35,7 @@ _STOP, _LEAVE, _DELETE = "stop", "leave", "delete"
 def enter(token: str) -> AnyResponse:
     """Take the token out of the address. Changes no row."""
     public_id = _public_id(token)
-    return _give_pass(_to("preferences.show", public_id), public_id, language=None)
-
-
-def _give_pass(response: Response, public_id: str, *, language: str | None) -> Response:
-    signed = state().keys.signer(_COOKIE_PURPOSE).dumps([public_id, language])
-    set_cookie(response, cookie_name(public_id, kind=_COOKIE), signed)
-    return response
+    return passes.give(_to("preferences.show", public_id), passes.PREFERENCES, public_id, None)
 
 
 @blueprint.post("/preferences/<public_id>/language")
@@ -54,7 +46,7 @@ def change_language(public_id: str) -> AnyResponse:
     start_url = _url(public_id)
     is_a_page = back.startswith(start_url) and _PAGES.fullmatch(back.removeprefix(start_url))
     language = wanted if wanted in LANGUAGES else page_language()
-    return _give_pass(see_other(back if is_a_page else start_url), public_id, language=language)
+    return passes.give(see_other(back if is_a_page else start_url), passes.PREFERENCES, public_id, language)
 
 
 @blueprint.post("/m/<token>/one-click")
@@ -132,16 +124,12 @@ def _wrong_birth_year(session: Session, patient: LinkedPatient) -> str | None:
     """Why the year does not show that it is the patient who asks; nothing is asked of whose mailbox is their own."""
     if not shares_address(session, public_id=patient.public_id):
         return None
-    typed, by = request.form.get("birth_year", ""), patient_link(patient.public_id)
-    if not typed.strip():
-        return translated("Enter the year you were born, such as 1952")
-    try:
-        is_right = is_birth_year_of_patient(session, patient_id=patient.patient_id, typed=typed, by=by, now=now())
-    except TooManyTries:
-        return translated(
-            "That was not right several times. Call %(phone)s, or try again in an hour", phone=g.site.phone
-        )
-    return None if is_right else translated("This is not the year we have. Check the year you were born")
+
+    def find(typed: str) -> Finding:
+        by, patient_id = patient_link(patient.public_id), patient.patient_id
+        return check_birth_year_of_patient(session, patient_id=patient_id, typed=typed, by=by, now=now())
+
+    return wrong_birth_year(find)
 
 
 @blueprint.get("/preferences/<public_id>/result")
@@ -203,36 +191,22 @@ def _public_id(token: str) -> str:
 
 def _shown(public_id: str) -> LinkedPatient:
     """The patient for a page that only shows; unknown without the cookie."""
-    if _pass(public_id) is None:
+    if passes.given(passes.PREFERENCES, public_id) is None:
         raise Unknown("no pass for these preferences")
     return _patient(public_id)
 
 
 def _written(public_id: str) -> LinkedPatient:
     """The patient for a page that acts; unknown without the signed field."""
-    try:
-        is_signed = state().keys.signer(_FIELD_PURPOSE).loads(request.form.get("key", "")) == public_id
-    except BadSignature:
-        is_signed = False
-    if not is_signed:
+    if not passes.has_key(passes.PREFERENCES, public_id):
         raise Unknown("no key for these preferences")
     return _patient(public_id)
 
 
-def _pass(public_id: str) -> tuple[str, str | None] | None:
-    """Whom the cookie lets in, and the language chosen on the pages."""
-    try:
-        value = request.cookies.get(cookie_name(public_id, kind=_COOKIE), "")
-        signed_id, language = state().keys.signer(_COOKIE_PURPOSE).loads(value)
-    except (BadSignature, TypeError, ValueError):
-        return None
-    return (public_id, language if language in LANGUAGES else None) if signed_id == public_id else None
-
-
 def chosen_language(public_id: str) -> str | None:
     """The language that the patient chose on these pages in this browser, if any."""
-    found = _pass(public_id)
-    return found[1] if found else None
+    values = passes.given(passes.PREFERENCES, public_id)
+    return values[0] if values and values[0] in LANGUAGES else None
 
 
 def _patient(public_id: str) -> LinkedPatient:
@@ -241,5 +215,5 @@ def _patient(public_id: str) -> LinkedPatient:
     g.language = chosen_language(public_id) or patient.language or SOURCE_LANGUAGE
     g.language_url = url_for("preferences.change_language", public_id=public_id)
     g.site = state().settings.site(patient.site_code)
-    g.form_key = state().keys.signer(_FIELD_PURPOSE).dumps(public_id)
+    g.form_key = passes.key(passes.PREFERENCES, public_id)
     return patient

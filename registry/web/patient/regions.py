@@ -10,8 +10,8 @@ from registry.storage.forms import Form, SavedMarking, marking_of
 from registry.web.patient.access import give_pass, pass_of, shown_open_form, writing, written_form
 from registry.web.patient.context import page
 from registry.web.patient.region_words import region_words
-from registry.web.patient.steps import recording, to
-from registry.web.rendering import page_language, translated
+from registry.web.patient.steps import language_read, recording, to
+from registry.web.rendering import translated
 from registry.web.state import state
 
 blueprint = Blueprint("regions", __name__)
@@ -32,7 +32,7 @@ def ask(public_id: str) -> str:
 
 
 def _regions_page(form: Form, *, error: str | None) -> str:
-    public_id, marking = form.public_id, _marking(form)
+    public_id, marking = form.public_id, standing_regions(form)
     is_correction = request.args.get("back") == "check"
     last = len(state().study.items)
     check_url = url_for("sending.check", public_id=public_id)
@@ -48,19 +48,21 @@ def _regions_page(form: Form, *, error: str | None) -> str:
     )
 
 
-def _marking(form: Form) -> SavedMarking | None:
+def standing_regions(form: Form) -> SavedMarking | None:
+    """What was ticked on this form; ticks for an earlier day of the operation belong to another one."""
     with state().database.reading() as session:
-        return marking_of(session, form=form)
+        found = marking_of(session, form=form)
+    return found if found is not None and found.answered_on >= form.window.opens_on else None
 
 
 @blueprint.post("/form/<public_id>/regions")
 def save(public_id: str) -> Response | tuple[str, int]:
     """Save what was ticked and go on; nothing ticked is no answer, and does not say what becomes of one that stands."""
     ticked = set(request.form.getlist("region"))
-    if not ticked and _marking(form := written_form(public_id)) is not None:
+    if not ticked and standing_regions(form := written_form(public_id)) is not None:
         return _regions_page(form, error=translated("Tick the places again, or “Nowhere”")), 422
     regions = [region for region in BodyRegion if region in ticked]
     with writing(public_id) as (session, form):
         if regions or NOWHERE in ticked:
-            record_marking(session, form=form, regions=regions, language=page_language(), **recording(form))
+            record_marking(session, form=form, regions=regions, language=language_read(), **recording(form))
     return give_pass(to("sending.check", public_id), pass_of(form))

@@ -11,11 +11,13 @@ from registry.domain.vocabularies import Respondent
 from registry.languages import LANGUAGES, listed
 from registry.services.assessment import refuse_unless_agreed_now, refuse_unless_open, submit
 from registry.storage.follow_ups import NextForm, next_form
-from registry.storage.forms import Form, marking_of
-from registry.web.patient.access import give_pass, pass_of, shown_form, shown_open_form, take_passes, writing
+from registry.storage.forms import Form, SavedMarking
+from registry.web.patient import passes
+from registry.web.patient.access import give_pass, pass_of, shown_form, shown_open_form, writing
 from registry.web.patient.calendar_file import CalendarEntry, calendar_file
 from registry.web.patient.context import page
 from registry.web.patient.region_words import region_words
+from registry.web.patient.regions import standing_regions
 from registry.web.patient.steps import first_open, recording, to
 from registry.web.rendering import page_language, translated
 from registry.web.state import state, today
@@ -52,7 +54,9 @@ def done(public_id: str) -> str | AnyResponse:
     form = shown_form(public_id)
     if form.submitted_at is None:
         return to("form.start", public_id)
-    can_change = not form.is_closed(today(g.site))
+    day = today(g.site)
+    is_open_still = any(not form.is_locked(item.code, day) for item in state().study.items)
+    can_change = is_open_still and not form.is_closed(day)
     following = _next_form(form)
     has_day = following is not None and following.due_on is not None
     return page(
@@ -87,7 +91,7 @@ def calendar(public_id: str) -> Response:
 def finish(public_id: str) -> AnyResponse:
     """End a sitting at the tablet: the browser forgets the form."""
     shown_form(public_id)
-    return take_passes(to("sending.handed_back", public_id, language=page_language(), site=g.site.code))
+    return passes.take_all(to("sending.handed_back", public_id, language=page_language(), site=g.site.code))
 
 
 @blueprint.get("/form/<public_id>/handed-back")
@@ -118,8 +122,8 @@ def _check_page(form: Form, *, error: str | None) -> str:
         is_sent=form.submitted_at is not None,
         rows=[_row(form, number, item) for number, item in enumerate(state().study.items, start=1)],
         regions=_regions(form) if state().study.asks_body_regions else None,
-        regions_url=url_for("regions.ask", public_id=public_id, back="check"),
-        respondent=request.form.get("respondent") or form.respondent,
+        # Never chosen beforehand: whoever corrects a form may be another than who filled it in.
+        respondent=request.form.get("respondent"),
         error=error,
         action=url_for("sending.send", public_id=public_id),
         back_url=_back_url(public_id),
@@ -146,14 +150,25 @@ def _change_url(form: Form, number: int) -> str:
     return url_for("form.question", public_id=form.public_id, number=number, back="check")
 
 
-def _regions(form: Form) -> str:
-    """The regions that were ticked, in words."""
-    with state().database.reading() as session:
-        marking = marking_of(session, form=form)
-    if marking is None or marking.answered_on < form.window.opens_on:
+@dataclass(frozen=True)
+class CheckedRegions:
+    """Where it hurts, on the check page."""
+
+    words: str
+    change_url: str | None
+
+
+def _regions(form: Form) -> CheckedRegions:
+    marking = standing_regions(form)
+    is_locked = marking is not None and form.is_after_the_window(today(g.site), given_on=marking.answered_on)
+    change_url = None if is_locked else url_for("regions.ask", public_id=form.public_id, back="check")
+    return CheckedRegions(_ticked_in_words(marking), change_url)
+
+
+def _ticked_in_words(marking: SavedMarking | None) -> str:
+    if marking is None:
         return translated("Not answered")
-    words = region_words()
-    ticked = [text for region, text in words.items() if region in marking.regions]
+    ticked = [text for region, text in region_words().items() if region in marking.regions]
     return listed(ticked, page_language()) if ticked else translated("Nowhere")
 
 

@@ -5,7 +5,9 @@ from typing import Any
 from flask import Response, g, request, url_for
 
 from registry.domain.actors import Actor, patient_link
+from registry.languages import LANGUAGES
 from registry.storage.forms import Form
+from registry.web.rendering import page_language
 from registry.web.state import now, state, today
 
 
@@ -27,6 +29,12 @@ def by_patient(form: Form) -> Actor:
 def recording(form: Form) -> dict[str, Any]:
     """What a use case needs to record something on a form."""
     return {"study": state().study, "today": today(g.site), "by": by_patient(form), "now": now()}
+
+
+def language_read() -> str:
+    """The language of the page that was sent; another tab may have switched the form's since."""
+    read_in = request.form.get("read_in", "")
+    return read_in if read_in in LANGUAGES else page_language()
 
 
 def first_open(form: Form) -> int | None:

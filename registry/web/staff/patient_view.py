@@ -9,6 +9,7 @@ from registry.domain.schedule import FollowUpStatus, status_of
 from registry.domain.study import Study
 from registry.domain.vocabularies import LUMBAR_DISEASE, CallOutcome
 from registry.services.follow_up_facts import facts_of
+from registry.services.identity import not_told_apart
 from registry.storage.database import Session
 from registry.storage.enrolments import (
     FollowUpRow,
@@ -24,6 +25,7 @@ from registry.storage.models import (
     Consent,
     FollowUp,
     Operation,
+    Patient,
     PhoneRequest,
     Reminder,
 )
@@ -95,6 +97,8 @@ class PatientView:
     calls: Sequence[CallView] = ()
     emails_stopped_on: date | None = None
     answers_deleted_on: date | None = None
+    not_told_apart: Sequence[str | None] = ()
+    """Study IDs of those whose links cannot be told apart from the patient's; none for one of another hospital."""
 
     @property
     def consent(self) -> Consent | None:
@@ -123,6 +127,7 @@ class PatientView:
             calls=self._calls(records, zone),
             emails_stopped_on=_day(self.row.contact.emails_stopped_at, zone),
             answers_deleted_on=_day(self.row.enrolment.answers_deleted_at, zone),
+            not_told_apart=_not_told_apart(session, self.row.patient),
         )
 
     def _calls(self, records: PatientRecords, zone: ZoneInfo) -> list[CallView]:
@@ -179,6 +184,11 @@ def _view(found: FollowUpRow, operation: Operation, row: PatientRow, today: date
         assessment_id=found.answered.assessment_id if found.answered else None,
         answers={},
     )
+
+
+def _not_told_apart(session: Session, patient: Patient) -> list[str | None]:
+    others = not_told_apart(session, patient=patient)
+    return [other.study_id if other.site_id == patient.site_id else None for other in others]
 
 
 def _answered(

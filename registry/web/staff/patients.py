@@ -29,6 +29,7 @@ from registry.storage.models import Operation
 from registry.web.forms import (
     ClassificationForm,
     ContactForm,
+    CorrectionForm,
     DeathForm,
     EnrolmentForm,
     OperationForm,
@@ -137,13 +138,15 @@ def detail(public_id: str) -> str:
 def contact(public_id: str) -> Page:
     """Correct how a patient is named and reached."""
     row = patient_of_site(public_id)
-    form = ContactForm(obj=row.contact, language=row.patient.language)
+    form = CorrectionForm(obj=row.contact, language=row.patient.language)
 
     def save(session: Session) -> None:
-        change_contact(session, patient_id=row.patient.id, details=_contact(form), **planning())
+        facts = {"details": _contact(form), "is_strangers_address": form.is_strangers_address.data}
+        change_contact(session, patient_id=row.patient.id, **facts, **planning())
 
     if saved(form, save):
-        flash("The contact details are changed. Mails that were sent stay as they are.")
+        links = "Their links no longer work. " if form.is_strangers_address.data else ""
+        flash(f"The contact details are saved. Mails that were sent stay as they are. {links}".strip())
         return to_patient(public_id)
     return form_page("patients/contact.html", form, row=row)
 

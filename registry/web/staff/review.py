@@ -45,7 +45,9 @@ def ask_again(assessment_id: int) -> Response:
     with state().database.transaction() as session:
         found = assessment_of_site(session, assessment_id=assessment_id, site_id=staff().site_id)
         is_first = set_aside(session, assessment_id=found.id, **planning())
-    said = "The answers are set aside. While the form is open, the patient is asked again."
+    said = (
+        "The answers are set aside, and earlier ones count again. While the form is open, the patient is asked again."
+    )
     flash(said if is_first else _TOO_LATE.format("these answers"))
     return _back()
 

@@ -5,7 +5,8 @@ from flask import Blueprint, Response, render_template, session
 from registry.domain.errors import InvalidInput
 from registry.services.accounts import sign_out
 from registry.services.links import Issuing, tablet_link
-from registry.web.patient.access import Pass, give_pass, sitting_ends, take_passes
+from registry.web.patient import passes
+from registry.web.patient.access import Pass, give_pass, sitting_ends
 from registry.web.patient.steps import to
 from registry.web.staff.access import SECRET, by, require_staff, site
 from registry.web.staff.patient_view import FollowUpView, patient_view
@@ -34,7 +35,7 @@ def begin(public_id: str, follow_up_id: int) -> Response:
         link = tablet_link(issuing, patient_id=patient.id, follow_up_id=view.follow_up.id)
         sign_out(rows, secret=session[SECRET], by=actor, now=now())
     session.clear()
-    response = take_passes(to("form.start", link.public_id))
+    response = passes.take_all(to("form.start", link.public_id))
     return give_pass(response, Pass(link.public_id, patient.language, valid_until=sitting_ends()))
 
 

@@ -8,6 +8,7 @@ from registry.domain.quality import (
     earliest_birth,
     is_of_one_visit,
     is_study_id,
+    moments_in_doubt,
     problems_of_birth,
     problems_of_day,
     problems_of_operation,
@@ -138,3 +139,37 @@ def test_answers_within_a_minute_of_a_decision_are_of_the_same_visit(seconds: in
     found = is_of_one_visit(decided_at=decided_at, recorded_at=[decided_at + timedelta(seconds=seconds)])
 
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "suspected", "wanted"),
+    [
+        ([0], 0, [0]),
+        ([0, 59, 118], 59, [0, 59, 118]),
+        ([0, 60, 119, 179], 60, [60, 119]),
+        ([179, 0, 119, 60], 119, [60, 119]),
+        ([0, 86400, 86401, 86402], 86402, [86400, 86401, 86402]),
+        ([0, 86400, 86400], 86400, [86400, 86400]),
+        ([86400, 172800], 50, []),
+        ([], 0, []),
+    ],
+)
+def test_answers_are_in_doubt_as_far_as_they_follow_each_other_within_a_minute(
+    seconds: list[int], suspected: int, wanted: list[int]
+) -> None:
+    begun = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    moments = [begun + timedelta(seconds=second) for second in seconds]
+
+    found = moments_in_doubt(moments, suspected_at=begun + timedelta(seconds=suspected))
+
+    assert sorted(moment for moment in moments if moment in found) == [begun + timedelta(seconds=one) for one in wanted]
+
+
+@pytest.mark.parametrize(("pause", "is_in_doubt"), [(1, True), (2, False)])
+def test_a_program_that_came_once_more_is_in_doubt_both_times(pause: int, is_in_doubt: bool) -> None:
+    first = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    later = [first + timedelta(days=1, seconds=pause * number) for number in range(3)]
+
+    found = moments_in_doubt([first, *later], suspected_at=first)
+
+    assert [moment in found for moment in later] == [is_in_doubt] * 3
