@@ -203,7 +203,10 @@ def test_an_upgrade_keeps_every_row_as_it_is(settings: Settings, database: Datab
 
     upgrade(database)
 
-    assert rows_of(database) == before
+    after = rows_of(database)
+    # A migration's own row, which waits for the scheduler's first sign.
+    assert len(after.pop("heartbeat")) == 1
+    assert after == before
     assert sum(map(len, before.values())) > 5000
 
 

@@ -10,6 +10,7 @@ from registry import __version__
 from registry.cli.data import backup, import_file
 from registry.cli.database import database_commands
 from registry.cli.demo import demo_command
+from registry.cli.doctor import doctor
 from registry.cli.reminders import reminders_commands
 from registry.cli.report import report_commands
 from registry.cli.running import run, scheduler, serve
@@ -34,6 +35,7 @@ COMMANDS = (
     report_commands,
     import_file,
     backup,
+    doctor,
 )
 for command in COMMANDS:
     registry.add_command(command)

@@ -12,13 +12,14 @@ from registry.clock import Clock, clock_of
 from registry.config import Settings
 from registry.places import TEMPLATES
 from registry.security.keys import load_keys
+from registry.services.health import health_of
 from registry.storage.database import Database
 from registry.web import demo, rendering
 from registry.web.errors import register_errors
 from registry.web.patient import consent, form, preferences, regions, routes, sending
 from registry.web.security import protect
 from registry.web.staff import accounts, answers, calls, patients, reports, review, tablet
-from registry.web.state import State, attach, state
+from registry.web.state import State, attach, now, state
 
 # What an address may be kept by: of other values two may be equal and not written alike.
 _PLAIN = (str, int)
@@ -88,8 +89,9 @@ def home() -> Response:
     return redirect(url_for("patients.listed"), code=303)
 
 
-def healthz() -> tuple[dict[str, str], int]:
-    """Whether the registry can read its database."""
-    if state().database.answers():
-        return {"status": "ok"}, 200
-    return {"status": "the database cannot be read"}, 503
+def healthz() -> tuple[dict[str, Any], int]:
+    """Whether the registry can read its database, and what is wrong behind pages that work."""
+    if not state().database.answers():
+        return {"status": "the database cannot be read"}, 503
+    with state().database.look() as rows:
+        return {"status": "ok", "alarms": health_of(rows, now=now()).alarms}, 200

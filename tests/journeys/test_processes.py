@@ -142,3 +142,20 @@ def test_errors_go_to_standard_error_with_their_status(
 
     assert (result.returncode, result.stdout, "Traceback" in result.stderr) == (status, "", False)
     assert result.stderr
+
+
+def test_a_scheduler_gives_a_sign_of_life_and_doctor_misses_it(environment: dict[str, str]) -> None:
+    environment["REGISTRY_DEMO_NOW"] = "2026-11-20T12:00:00+09:00"
+    assert run(["database", "upgrade"], environment).returncode == 0
+    never = run(["doctor"], environment)
+
+    with running("scheduler", environment) as process:
+        wait_until(lambda: ask(environment, "SELECT count(*) FROM heartbeat WHERE beat_at IS NOT NULL") == [(1,)])
+        process.terminate()
+        process.wait(timeout=STOP_SECONDS)
+    alive = run(["doctor"], environment)
+    silent = run(["doctor"], environment | {"REGISTRY_DEMO_NOW": "2026-11-20T12:11:00+09:00"})
+
+    assert (never.returncode, "The scheduler is not running" in never.stdout) == (1, True)
+    assert (alive.returncode, "Nothing is wrong." in alive.stdout) == (0, True)
+    assert (silent.returncode, "last sign at 2026-11-20 03:00:00 UTC" in silent.stdout) == (1, True)

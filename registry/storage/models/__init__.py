@@ -10,6 +10,7 @@ from registry.storage.models.correspondence import (
     ReminderState,
 )
 from registry.storage.models.follow_up import Answer, Assessment, BodyMarking, FollowUp, PhoneAttempt, PhoneRequest
+from registry.storage.models.heartbeat import Heartbeat
 from registry.storage.models.operations import Classification, Operation
 from registry.storage.models.people import Consent, Contact, Enrolment, Patient, Site
 
@@ -24,6 +25,7 @@ __all__ = [
     "Contact",
     "Enrolment",
     "FollowUp",
+    "Heartbeat",
     "LinkPurpose",
     "Operation",
     "Patient",

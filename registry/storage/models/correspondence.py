@@ -86,6 +86,15 @@ class Reminder(SQLModel, table=True):
             postgresql_where=text("next_attempt_at IS NOT NULL"),
         ),
         Index("ix__reminder__patient_id", "patient_id"),
+        *(
+            Index(
+                f"ix__reminder__{column}",
+                column,
+                sqlite_where=text(f"{column} IS NOT NULL"),
+                postgresql_where=text(f"{column} IS NOT NULL"),
+            )
+            for column in ("sent_at", "failed_at")
+        ),
     )
 
     id: int = Field(default=None, primary_key=True)

@@ -10,6 +10,7 @@ from registry.config import SiteSettings
 from registry.domain.actors import Actor, staff_member
 from registry.services.accounts import NOTE_USE_EVERY, SessionLimits, SignedIn, note_use, signed_in
 from registry.services.consent_review import n_decisions_to_review
+from registry.services.health import SAID, health_of
 from registry.services.phone_requests import n_calls_waiting
 from registry.services.review import n_answers_to_review
 from registry.storage.database import Session
@@ -25,6 +26,7 @@ def require_staff() -> Response | None:
     with state().database.reading() as rows:
         found = signed_in(rows, secret=secret, limits=_limits(), now=now()) if secret else None
         waiting = _waiting(rows, found.site_id) if found else None
+        alarms = [SAID[alarm] for alarm in health_of(rows, now=now()).alarms] if found else []
     if found is None:
         session.pop(SECRET, None)
         return _to_sign_in()
@@ -32,6 +34,7 @@ def require_staff() -> Response | None:
         with state().database.transaction() as rows:
             note_use(rows, secret=secret, now=now())
     g.staff, g.waiting = found, waiting
+    g.alarms = alarms
     return None
 
 
