@@ -25,7 +25,7 @@ from registry.services.fresh_links import reason_to_refuse
 from registry.storage import outbox
 from registry.storage.database import Database
 from registry.storage.models import ReminderKind, ReminderState, Site
-from registry.storage.outbox import Claim, DueMail, Moment
+from registry.storage.outbox import Claim, DueMail, Moment, PlannedMail
 
 logger = logging.getLogger(__name__)
 
@@ -160,19 +160,24 @@ def _record(session: Session, reminder_id: int, outcome: str, now: datetime) -> 
 
 
 def _reason_to_skip(mail: DueMail, today: date) -> SkipReason | None:
+    is_overtaken = mail.reminder.kind == ReminderKind.LADDER and mail.ladder.is_overtaken
+    return reason_on(mail, today) or (SkipReason.OVERTAKEN if is_overtaken else None)
+
+
+def reason_on(mail: PlannedMail, day: date) -> SkipReason | None:
+    """Why a mail would not go out on a day, by what is known now."""
     if mail.reminder.kind == ReminderKind.FRESH_LINK:
-        return reason_to_refuse(mail.patient, mail.enrolment, mail.contact, mail.follow_up, today=today)
+        return reason_to_refuse(mail.patient, mail.enrolment, mail.contact, mail.follow_up, today=day)
     facts = facts_of(mail.follow_up, mail.operation, mail.patient, mail.enrolment, mail.answered)
-    reason = reason_to_skip(
-        status_of(facts, today=today),
+    return reason_to_skip(
+        status_of(facts, today=day),
         is_before=facts.is_before,
         window=facts.window,
         has_address=bool(mail.contact.email),
         are_emails_stopped=mail.contact.emails_stopped_at is not None,
-        today=today,
+        today=day,
         wants_call=mail.wants_call,
     )
-    return reason or (SkipReason.OVERTAKEN if mail.ladder.is_overtaken else None)
 
 
 def _skip(session: Session, claim: Claim, reason: SkipReason, now: datetime) -> str:

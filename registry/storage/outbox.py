@@ -1,10 +1,11 @@
 """The outbox: rows are claimed before anything is sent, and marked by whoever still holds the claim."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Label, and_, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Label, Select, and_, func, literal, or_, select, update
 from sqlmodel import Session
 
 from registry.storage.follow_ups import Answered, answered_columns
@@ -131,8 +132,8 @@ class LadderFacts:
 
 
 @dataclass(frozen=True)
-class DueMail:
-    """Everything that decides whether a claimed mail goes out, and what it says."""
+class PlannedMail:
+    """Everything that decides whether a mail goes out."""
 
     reminder: Reminder
     follow_up: FollowUp
@@ -143,12 +144,36 @@ class DueMail:
     answered: Answered | None
     wants_call: bool
     """Whether the patient has asked to be phoned instead, and nobody has called yet."""
+
+
+@dataclass(frozen=True)
+class DueMail(PlannedMail):
+    """A claimed mail, with what decides which words it carries."""
+
     ladder: LadderFacts
 
 
 def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
     """The facts of a claimed mail, read at the moment of sending; None when the claim was lost."""
-    found = session.execute(
+    statement = _mails().where(_reminder.id == claim.id, _reminder.fence == claim.fence)
+    # Whoever corrects the address waits until this mail's link is in the database, where it can be revoked.
+    found = session.execute(statement.with_for_update(read=True, of=Contact)).first()
+    if found is None:
+        return None
+    mail = _planned_mail(found)
+    return DueMail(**vars(mail), ladder=_ladder_facts(session, mail.reminder, mail.follow_up, today=today))
+
+
+def planned_mails(session: Session, *, site_id: int, until: date) -> Iterator[PlannedMail]:
+    """Every mail of a site that is planned for a day up to this one, in order; costs what is planned until then."""
+    state = literal(ReminderState.PLANNED, _reminder.state.type, literal_execute=True)
+    planned = (_reminder.state == state, _reminder.due_on <= until, _patient.site_id == site_id)
+    in_order = _mails().where(*planned).order_by(_reminder.due_on, _reminder.follow_up_id, _reminder.rung)
+    return map(_planned_mail, session.execute(in_order.execution_options(yield_per=500)))
+
+
+def _mails() -> Select[*tuple[Any, ...]]:
+    return (
         select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, _wants_call(), *answered_columns())
         .join(FollowUp, _follow_up.id == _reminder.follow_up_id)
         .join(Operation, _operation.id == _follow_up.operation_id)
@@ -156,14 +181,12 @@ def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
         .join(Contact, _contact.patient_id == _patient.id)
         .join(Enrolment, _enrolment.patient_id == _patient.id)
         .outerjoin(Assessment, _assessment.follow_up_id == _follow_up.id)
-        .where(_reminder.id == claim.id, _reminder.fence == claim.fence)
-        # Whoever corrects the address waits until this mail's link is in the database, where it can be revoked.
-        .with_for_update(read=True, of=Contact)
-    ).first()
-    if found is None:
-        return None
-    reminder, follow_up, operation, patient, contact, enrolment, wants_call, *answered = found
-    return DueMail(
+    )
+
+
+def _planned_mail(row: Any) -> PlannedMail:
+    reminder, follow_up, operation, patient, contact, enrolment, wants_call, *answered = row
+    return PlannedMail(
         reminder,
         follow_up,
         operation,
@@ -172,7 +195,6 @@ def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
         enrolment,
         answered=Answered(*answered) if answered[0] is not None else None,
         wants_call=wants_call,
-        ladder=_ladder_facts(session, reminder, follow_up, today=today),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,20 @@ def test_whatever_the_registry_writes_is_for_its_own_account_alone(environment: 
     modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.rglob("*") if path.name != "patients.csv"}
     assert modes
     assert set(modes.values()) == {0}
+
+
+def test_the_dry_run_names_patients_by_their_study_id_alone(tmp_path: Path) -> None:
+    environment = registry_environment(tmp_path) | {"REGISTRY_DEMO_NOW": "2026-11-20T12:00:00+09:00"}
+    run(["database", "upgrade"], environment)
+    run(["demo"], environment)
+
+    planned = run(["reminders", "plan", "--days", "30"], environment)
+
+    lines = planned.stdout.splitlines()
+    assert planned.returncode == 0
+    assert lines[-1].startswith("Until 2026-12-20: ")
+    assert len(lines) > 20
+    assert all(re.fullmatch(LINE, line) for line in lines[:-1])
+
+
+LINE = r"2026-1[12]-\d\d (Mon|Tue|Wed|Thu)  D-\d{3}  (before|M\d+)  mail \d+(  not sent: [a-z ]+)?"
