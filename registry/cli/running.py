@@ -67,7 +67,9 @@ def _end_with_parent() -> None:
     """End when the standard input does: a parent that was killed leaves nobody behind who goes on mailing."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin, whose lock Python cannot take back from a thread when it ends.
+        while os.read(sys.stdin.fileno(), 1):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     Thread(target=wait, daemon=True).start()

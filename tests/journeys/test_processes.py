@@ -1,5 +1,6 @@
 """The processes as an operator meets them: they start, they say what is wrong, and they stop when told to."""
 
+import os
 import re
 import signal
 import socket
@@ -31,6 +32,18 @@ def test_one_command_starts_everything_and_one_signal_stops_it(
     assert re.search(r"sign in as surgeon with the password \S{12,}", said)
     assert "/demo/outbox" in said
     assert not answers(environment)
+
+
+def test_ctrl_c_in_a_terminal_which_reaches_every_process_stops_all_of_them_quietly(
+    environment: dict[str, str],
+) -> None:
+    with running("run", environment) as process:
+        wait_until(lambda: answers(environment) and len(mails(environment)) >= 20)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=STOP_SECONDS)
+
+    assert process.returncode == 0
+    assert [line for line in said.splitlines() if "Fatal" in line or "Traceback" in line or "WARNING" in line] == []
 
 
 def test_a_taken_port_is_said_in_one_line(environment: dict[str, str]) -> None:
