@@ -55,7 +55,10 @@ def _gunicorn(settings: Settings) -> Mapping[str, object]:
         "threads": settings.web.threads,
         "worker_class": "gthread",
         "graceful_timeout": 20,
-        "loglevel": "warning",
+        # Its warnings repeat the line of a request that it cannot read, with the token and the caller's address.
+        "loglevel": "error",
+        # No header says under which path we are: it would lead staff's pages past a proxy that guards them.
+        "forwarder_headers": "",
         "control_socket_disable": True,
     }
 

@@ -145,13 +145,11 @@ def keep_answer(
 
     A late answer never takes the place of one given in time, which is what the report uses: it is kept beside it.
     """
-    standing, will_stand = form.saved.get(answer.item), stands(form, item=answer.item, answered_on=answered_on)
-    if form.assessment_id and standing and answer.item in form.answers and _is_same(standing, answer):
-        return form.assessment_id
-    if form.assessment_id and not will_stand and _is_kept_beside(session, form.assessment_id, answer):
+    will_stand = stands(form, item=answer.item, mode=answer.mode, answered_on=answered_on)
+    if form.assessment_id and _is_told_already(session, form, answer, will_stand=will_stand):
         return form.assessment_id
     assessment_id = begun(session, form=form, language=language, now=now)
-    if will_stand and standing:
+    if will_stand and (standing := form.saved.get(answer.item)):
         _SUPERSEDE.run(session, {"key": standing.id, "superseded_at": now})
     row = {
         "assessment_id": assessment_id,
@@ -171,9 +169,21 @@ def keep_answer(
     return assessment_id
 
 
-def stands(form: Form, *, item: str, answered_on: date) -> bool:
+def stands(form: Form, *, item: str, mode: str | None, answered_on: date) -> bool:
     """Whether an answer of a day takes the place of what is there, rather than being kept beside it."""
-    return not (form.is_locked(item, answered_on) or _is_older(form, form.saved.get(item), answered_on))
+    if form.is_locked(item, answered_on):
+        return False
+    # On a device a patient answers now, whatever day the clock showed before.
+    is_by_staff = mode is not None and mode not in DEVICE_MODES
+    return not (is_by_staff and _is_older(form, form.saved.get(item), answered_on))
+
+
+def _is_told_already(session: Rows, form: Form, answer: GivenAnswer, *, will_stand: bool) -> bool:
+    """Whether the answer stands already, or is kept already beside the one that stands."""
+    standing = form.saved.get(answer.item)
+    if standing and answer.item in form.answers and _is_same(standing, answer):
+        return True
+    return not will_stand and _is_kept_beside(session, form.assessment_id or 0, answer)
 
 
 def _is_kept_beside(session: Rows, assessment_id: int, answer: GivenAnswer) -> bool:

@@ -159,7 +159,8 @@ def _standing(session: Session, assessment_id: int) -> dict[str, Answer]:
 
 def _changes_something(form: Form, entry: StaffEntry) -> bool:
     """Whether an answer of the entry takes the place of one that stands, or is the first to its question."""
-    return any(assessment.stands(form, item=answer.item, answered_on=entry.answered_on) for answer in entry.answers)
+    day = entry.answered_on
+    return any(assessment.stands(form, item=found.item, mode=found.mode, answered_on=day) for found in entry.answers)
 
 
 def _leaves_doubt(session: Session, assessment_id: int, entry: StaffEntry) -> bool:

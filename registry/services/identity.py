@@ -14,7 +14,7 @@ from sqlmodel import Session, col, func, select
 from registry.domain.actors import Actor
 from registry.domain.errors import TooManyTries
 from registry.services import audit
-from registry.storage.forms import Form, lock_follow_up, lock_follow_ups
+from registry.storage.forms import lock_follow_ups
 from registry.storage.mailboxes import Contemporary, contemporaries
 from registry.storage.models import AuditEvent, Patient
 
@@ -43,57 +43,38 @@ class Finding(StrEnum):
     """The year is right, and nothing that could be asked tells the two apart."""
 
 
-def check_birth_year(session: Session, *, form: Form, typed: str, by: Actor, now: datetime) -> Finding:
-    """Whether the year is the patient's; each wrong one is written down, and after a few nothing helps but time."""
+def check_birth_year(session: Session, *, patient_id: int, typed: str, by: Actor, now: datetime) -> Finding:
+    """Whether the year is the patient's; each wrong one is written down, and after a few nothing helps but time.
+
+    The tries of all a patient's links count together.
+    """
     # One after the other: many tries at once would all see that few were made.
-    lock_follow_up(session, follow_up_id=form.follow_up_id)
-    return _check(_Trying(session, "follow_up", form.follow_up_id, by, now), typed, patient_id=form.patient_id)
-
-
-def check_birth_year_of_patient(session: Session, *, patient_id: int, typed: str, by: Actor, now: datetime) -> Finding:
-    """As for a form, where the question is not about one form but about taking part."""
     lock_follow_ups(session, patient_id=patient_id)
-    return _check(_Trying(session, "patient", patient_id, by, now), typed, patient_id=patient_id)
+    if _n_wrong(session, patient_id, now) >= MOST_TRIES:
+        raise TooManyTries("the year of birth was wrong too often")
+    birth = _birth(typed)
+    if birth is None:
+        return Finding.WRONG_YEAR
+    found = _held_against(session, birth, session.get_one(Patient, patient_id))
+    if found in (Finding.WRONG_YEAR, Finding.WRONG_DAY):
+        audit.record(session, action=_WRONG, subject="patient", subject_id=patient_id, by=by, now=now)
+    return found
+
+
+def _n_wrong(session: Session, patient_id: int, now: datetime) -> int:
+    tries = select(func.count(col(AuditEvent.id))).where(
+        AuditEvent.subject == "patient",
+        AuditEvent.subject_id == patient_id,
+        AuditEvent.action == _WRONG,
+        AuditEvent.at > now - _WITHIN,
+    )
+    return session.exec(tries).one()
 
 
 def not_told_apart(session: Session, *, patient: Patient) -> list[Contemporary]:
     """Those whose form the patient could be answering: same mailbox, same year, and no day that differs."""
     others = contemporaries(session, patient_id=patient.id)
     return [other for other in others if patient.born_on is None or other.born_on == patient.born_on]
-
-
-@dataclass(frozen=True)
-class _Trying:
-    """Where the tries are written down and counted."""
-
-    session: Session
-    subject: str
-    subject_id: int
-    by: Actor
-    now: datetime
-
-    def n_wrong(self) -> int:
-        """How many tries were wrong lately."""
-        tries = select(func.count(col(AuditEvent.id))).where(
-            AuditEvent.subject == self.subject,
-            AuditEvent.subject_id == self.subject_id,
-            AuditEvent.action == _WRONG,
-            AuditEvent.at > self.now - _WITHIN,
-        )
-        return self.session.exec(tries).one()
-
-
-def _check(trying: _Trying, typed: str, *, patient_id: int) -> Finding:
-    if trying.n_wrong() >= MOST_TRIES:
-        raise TooManyTries("the year of birth was wrong too often")
-    birth = _birth(typed)
-    if birth is None:
-        return Finding.WRONG_YEAR
-    found = _held_against(trying.session, birth, trying.session.get_one(Patient, patient_id))
-    if found in (Finding.WRONG_YEAR, Finding.WRONG_DAY):
-        about, about_id = trying.subject, trying.subject_id
-        audit.record(trying.session, action=_WRONG, subject=about, subject_id=about_id, by=trying.by, now=trying.now)
-    return found
 
 
 def _held_against(session: Session, birth: "_Birth", patient: Patient) -> Finding:

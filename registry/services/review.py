@@ -212,7 +212,8 @@ def _standing(form: Form, versions: Iterable[_Version]) -> _Version | None:
     for version in versions:
         item = _item(version)
         saved = {} if standing is None else {item: _saved(standing)}
-        if stands(replace(form, saved=saved), item=item, answered_on=version.answered_on):
+        mode = version.mode if isinstance(version, Answer) else None
+        if stands(replace(form, saved=saved), item=item, mode=mode, answered_on=version.answered_on):
             standing = version
     return standing
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, TimeoutError
 from sqlmodel import Session
 
 from registry.domain.errors import RegistryError
@@ -22,8 +22,8 @@ Rows = Session | Connection
 _SQLITE_RULES = {
     "journal_mode": "wal",
     "synchronous": 2,
-    # A long import keeps the others waiting: they wait rather than lose an answer.
-    "busy_timeout": 60000,
+    # A long import keeps the others waiting: they wait rather than lose an answer, and are then asked to send again.
+    "busy_timeout": 15000,
     "foreign_keys": 1,
     "recursive_triggers": 1,
     "secure_delete": 1,
@@ -36,6 +36,22 @@ class DatabaseUnusable(RegistryError):
     """The database cannot be opened under the rules that protect an answer."""
 
 
+class _Turn:
+    """The writer's place, taken in turns; who waits too long gives up before a proxy or a patient does."""
+
+    longest_wait = 15.0
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=self.longest_wait):
+            raise TimeoutError("the writer's place did not become free in time")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Database:
     """The door to the rows: `transaction()` for what changes, `reading()` for what only looks."""
 
@@ -46,12 +62,12 @@ class Database:
         self._reading_engine = _sqlite_reading(self.engine, "BEGIN") if self.is_sqlite else self.engine
         self._looking_engine = _sqlite_reading(self.engine, None) if self.is_sqlite else _autocommitting(self.engine)
         # SQLite has one writer: waiting here is fair and cheap, waiting for its busy handler is neither.
-        self._write_lock: Any = Lock() if self.is_sqlite else nullcontext()
+        self._turn: Any = _Turn() if self.is_sqlite else nullcontext()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session whose changes are committed together at the end, or not at all."""
-        with self._write_lock, Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self._turn, Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -64,7 +80,7 @@ class Database:
     def row_transaction(self) -> Iterator[Connection]:
         """A transaction for statements alone, without a session's objects: what patients wait for."""
         # Whoever waits for the lock has its connection in hand, and gives it back after the next one was let in.
-        with self.engine.connect() as connection, self._write_lock, connection.begin():
+        with self.engine.connect() as connection, self._turn, connection.begin():
             yield connection
 
     @contextmanager

@@ -2,9 +2,9 @@
 
 import sqlite3
 
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import InternalError, OperationalError, TimeoutError
 
-DatabaseAway = OperationalError | TimeoutError
+DatabaseAway = OperationalError | InternalError | TimeoutError
 """What is raised when a database cannot be had: it refuses, or no connection to it becomes free."""
 
 # SQLite calls a missing table operational too, which no waiting brings back.
@@ -16,10 +16,14 @@ _PASSING = {
     sqlite3.SQLITE_CANTOPEN,
 }
 _PRIMARY_CODE = 0xFF
+# What PostgreSQL says after a fail-over, or when a managed server's disk is full.
+_READ_ONLY = "25006"
 
 
 def may_pass(error: DatabaseAway) -> bool:
     """Whether the same request may succeed later: a lock, a lost connection, a full disk."""
+    if isinstance(error, InternalError):
+        return getattr(error.orig, "sqlstate", None) == _READ_ONLY
     if isinstance(error, TimeoutError) or not isinstance(error.orig, sqlite3.Error):
         return True
     return error.orig.sqlite_errorcode & _PRIMARY_CODE in _PASSING

@@ -4,7 +4,7 @@ import re
 from typing import get_args
 
 from flask import Flask, current_app, g, redirect, render_template, request, url_for
-from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
+from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError, SecurityError
 from werkzeug.wrappers import Response
 
 from registry.config import SiteSettings
@@ -25,6 +25,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(ConsentMissing, _ask_consent)
     app.register_error_handler(BirthYearMissing, _ask_birth_year)
     app.before_request(_refuse_hidden_characters)
+    app.before_request(_refuse_cut_bodies)
     app.register_error_handler(FormNotOpenYet, _not_open_yet)
     app.register_error_handler(InvalidInput, _invalid)
     app.register_error_handler(HTTPException, _http)
@@ -41,6 +42,13 @@ def _refuse_hidden_characters() -> None:
     """No address of ours holds a NUL, and PostgreSQL cannot even be asked for one."""
     if "\0" in request.path or b"%00" in request.query_string:
         raise Unknown("no such address")
+
+
+def _refuse_cut_bodies() -> None:
+    """A phone that loses its network in the middle of "100" must not have said "10"."""
+    announced = request.content_length
+    if request.method == "POST" and announced is not None and len(request.get_data()) < announced:
+        raise ClientDisconnected
 
 
 def _closed(error: LinkClosed) -> tuple[str, int]:

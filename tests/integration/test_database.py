@@ -38,7 +38,7 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 RULES = {
     "journal_mode": "wal",
     "synchronous": 2,
-    "busy_timeout": 60000,
+    "busy_timeout": 15000,
     "foreign_keys": 1,
     "recursive_triggers": 1,
     "secure_delete": 1,

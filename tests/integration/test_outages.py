@@ -282,3 +282,32 @@ def test_whoever_waits_for_the_writer_keeps_nobody_from_a_connection(opened: Ope
         for _ in range(60):
             held.enter_context(database.look())
         assert opened.send("/q/1", vas_low_back="47").status_code == 303
+
+
+@on_postgresql
+def test_a_database_that_only_reads_asks_to_send_again(opened: Opened) -> None:
+    key = opened.key()
+    with opened.database.engine.connect() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        connection.commit()
+    served_by(opened.client).dispose()
+
+    response = opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "63"})
+
+    assert (response.status_code, 'name="vas_low_back" value="63"' in response.get_data(as_text=True)) == (503, True)
+
+
+@on_sqlite
+def test_who_waits_long_for_the_writers_place_is_asked_to_send_again(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The places are taken in turns: the tenth must not wait ten times as long."""
+    key, turn = opened.key(), served_by(opened.client)._turn
+    monkeypatch.setattr(turn, "longest_wait", 0.05)
+
+    with turn:
+        response = opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "63"})
+
+    assert (response.status_code, 'name="vas_low_back" value="63"' in response.get_data(as_text=True)) == (503, True)
+    assert opened.send("/q/1", vas_low_back="63").status_code == 303

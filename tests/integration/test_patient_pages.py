@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
 from sqlalchemy import event, text
@@ -386,3 +387,63 @@ def test_the_calendar_is_not_told_what_it_is_about(opened: Opened) -> None:
 
     assert "begin:vevent" in written
     assert [word for word in ("pain", "registry", "study", "vas") if word in written] == []
+
+
+# What a network, a clock or a keyboard does to an answer
+
+
+# It says that the body ends by itself, and then nobody compares its length.
+AS_GUNICORN = {"wsgi.input_terminated": True}
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "cut"),
+    [("/q/1", "vas_low_back=100", 1), ("/q/1", "vas_low_back=85", 1), ("/regions", "region=low_back&region=neck", 12)],
+)
+def test_a_body_that_was_cut_off_on_its_way_is_no_answer(opened: Opened, path: str, sent: str, cut: int) -> None:
+    body = f"key={opened.key()}&{sent}".encode()
+    before = opened.rows()
+
+    response = opened.client.post(
+        f"{opened.form_path}{path}",
+        input_stream=BytesIO(body[:-cut]),
+        content_type="application/x-www-form-urlencoded",
+        environ_overrides=AS_GUNICORN | {"CONTENT_LENGTH": str(len(body))},
+    )
+
+    assert (response.status_code, opened.rows()) == (400, before)
+
+
+def test_a_whole_body_is_an_answer(opened: Opened) -> None:
+    body = f"key={opened.key()}&vas_low_back=100".encode()
+
+    opened.client.post(
+        f"{opened.form_path}/q/1",
+        input_stream=BytesIO(body),
+        content_type="application/x-www-form-urlencoded",
+        environ_overrides=AS_GUNICORN,
+    )
+
+    assert opened.value("SELECT score FROM answer") == 100
+
+
+def test_an_answer_given_after_a_clock_was_put_right_stands(opened: Opened) -> None:
+    right = opened.clock.instant
+    opened.clock.instant = right + timedelta(days=2)
+    opened.send("/q/1", vas_low_back="80")
+    opened.clock.instant = right
+
+    opened.send("/q/1", vas_low_back="20")
+
+    assert opened.value("SELECT score FROM answer WHERE superseded_at IS NULL") == 20
+
+
+@pytest.mark.parametrize("typed", ["5²", "²³", "㊿", "①", "٤٧", "4 7", "+47"])
+def test_what_only_looks_like_a_number_is_asked_for_again(opened: Opened, typed: str) -> None:
+    assert opened.send("/q/1", vas_low_back=typed).status_code == 422
+
+
+def test_full_width_digits_are_a_number(opened: Opened) -> None:
+    opened.send("/q/1", vas_low_back=" ４７ ")
+
+    assert opened.value("SELECT score FROM answer") == 47

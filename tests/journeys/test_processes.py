@@ -172,3 +172,43 @@ def test_a_scheduler_gives_a_sign_of_life_and_doctor_misses_it(environment: dict
     assert (never.returncode, "The scheduler is not running" in never.stdout) == (1, True)
     assert (alive.returncode, "Nothing is wrong." in alive.stdout) == (0, True)
     assert (silent.returncode, "last sign at 2026-11-20 03:00:00 UTC" in silent.stdout) == (1, True)
+
+
+def test_a_request_that_cannot_be_read_leaves_no_token_in_the_log(environment: dict[str, str]) -> None:
+    assert run(["database", "upgrade"], environment).returncode == 0
+    token = "hmcdrd83v789kqmhrbwa1hkbdc"
+    with running("serve", environment) as process:
+        wait_until(lambda: answers(environment))
+        unreadable = exchange(environment, f"GET /s/{token}。 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        odd = exchange(environment, f"GET /s/{token} HTTP/1.1\r\nHost: 127.0.0.1\r\nSCRIPT_NAME: /elsewhere\r\n\r\n")
+        process.terminate()
+        said, _ = process.communicate(timeout=STOP_SECONDS)
+
+    assert unreadable.startswith("HTTP/1.1 400")
+    assert odd.startswith(("HTTP/1.1 400", "HTTP/1.1 404"))
+    assert (token in said, "127.0.0.1" in said.replace("http://127.0.0.1", "")) == (False, False)
+
+
+def test_no_header_says_under_which_path_the_registry_is(environment: dict[str, str]) -> None:
+    """Staff's pages would otherwise be reached through the paths of patients, which a proxy lets in."""
+    assert run(["database", "upgrade"], environment).returncode == 0
+    with running("serve", environment):
+        wait_until(lambda: answers(environment))
+        sign_in = exchange(environment, "GET /s/login HTTP/1.1\r\nHost: 127.0.0.1\r\nSCRIPT_NAME: /s\r\n\r\n")
+
+    assert sign_in.startswith(("HTTP/1.1 400", "HTTP/1.1 404"))
+    assert "password" not in sign_in
+
+
+def exchange(environment: dict[str, str], request: str) -> str:
+    """Send bytes as they are, and return what comes back."""
+    with socket.create_connection(("127.0.0.1", int(environment["REGISTRY_WEB_PORT"])), timeout=10) as connection:
+        connection.sendall(request.encode())
+        connection.settimeout(2)
+        found = b""
+        try:
+            while part := connection.recv(65536):
+                found += part
+        except TimeoutError:
+            pass
+    return found.decode(errors="replace")

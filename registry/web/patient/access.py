@@ -145,7 +145,8 @@ def prepare_page(form: Form) -> None:
     g.site = state().settings.site(form.site_code)
     g.public_id = public_id
     g.is_entry = is_entry
-    g.is_begun = bool(form.answers)
+    # Whose form it is must be known before anything is told of it.
+    g.is_begun = bool(form.answers) and not is_entry
     g.is_tablet = form.is_tablet
     g.can_renew = not (form.is_tablet or form.has_refused)
     g.has_other_routes = not (form.is_tablet or is_entry or form.has_refused)

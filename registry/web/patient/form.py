@@ -105,7 +105,7 @@ def begin(public_id: str) -> AnyResponse | tuple[str, int]:
 def _wrong_birth_year(form: Form) -> str | None:
     def find(typed: str) -> Finding:
         with state().database.transaction() as session:
-            return check_birth_year(session, form=form, typed=typed, by=by_patient(form), now=now())
+            return check_birth_year(session, patient_id=form.patient_id, typed=typed, by=by_patient(form), now=now())
 
     return wrong_birth_year(find)
 

@@ -10,7 +10,7 @@ from registry.domain.actors import patient_link
 from registry.domain.errors import Unknown
 from registry.languages import LANGUAGES, SOURCE_LANGUAGE
 from registry.services.enrolment import leave_study, stop_emails
-from registry.services.identity import Finding, check_birth_year_of_patient
+from registry.services.identity import Finding, check_birth_year
 from registry.services.links import open_link
 from registry.storage.database import Session
 from registry.storage.enrolments import LinkedPatient, patient_behind_link
@@ -127,7 +127,7 @@ def _wrong_birth_year(session: Session, patient: LinkedPatient) -> str | None:
 
     def find(typed: str) -> Finding:
         by, patient_id = patient_link(patient.public_id), patient.patient_id
-        return check_birth_year_of_patient(session, patient_id=patient_id, typed=typed, by=by, now=now())
+        return check_birth_year(session, patient_id=patient_id, typed=typed, by=by, now=now())
 
     return wrong_birth_year(find)
 
