@@ -87,6 +87,14 @@ def revoke_links(session: Session, *, patient_id: int, by: Actor, now: datetime)
     )
 
 
+def end_sitting(session: Session, *, public_id: str, by: Actor, now: datetime) -> None:
+    """Close the link of one sitting at the tablet; one that is closed already stays so."""
+    of_sitting = (_access_link.public_id == public_id, _access_link.purpose == LinkPurpose.TABLET)
+    ended = update(AccessLink).where(*of_sitting, _access_link.revoked_at.is_(None)).values(revoked_at=now)
+    for row in session.execute(ended.returning(_access_link.id)):
+        audit.record(session, action="sitting_ended", subject="access_link", subject_id=row.id, by=by, now=now)
+
+
 def _standing(issuing: Issuing, condition: ColumnElement[bool]) -> IssuedLink | None:
     """The newest link that still opens and whose token can still be worked out."""
     rows = issuing.session.execute(

@@ -166,3 +166,36 @@ def test_a_page_left_on_the_screen_opens_and_saves_nothing_after_the_sitting(ali
 
     assert (response.status_code, patient.answers()) == (404, {})
     assert alice.client.get(f"{form}/check").status_code == 404
+
+
+def test_a_copy_of_the_pass_opens_and_saves_nothing_once_the_sitting_is_finished(alice: Desk) -> None:
+    patient = alice.patient()
+    form = hand_over(alice, patient)
+    name = f"form-{form.rpartition('/')[2]}"
+    cookie = alice.client.get_cookie(name)
+    key = re.search(r'name="key" value="([^"]+)"', alice.client.get(form).get_data(as_text=True))
+    assert cookie is not None
+    assert key is not None
+    thief = alice.client.application.test_client()
+    thief.set_cookie(name, cookie.value)
+    assert thief.get(form).status_code == 200
+
+    send(alice, form, "/finish")
+
+    saved = thief.post(f"{form}/q/1", data={"key": key.group(1), "vas_low_back": "47"})
+    assert (thief.get(form).status_code, saved.status_code, patient.answers()) == (404, 404, {})
+
+
+def test_a_second_tap_on_finish_says_the_same(alice: Desk) -> None:
+    form = hand_over(alice, alice.patient())
+    name = f"form-{form.rpartition('/')[2]}"
+    cookie = alice.client.get_cookie(name)
+    assert cookie is not None
+    first = alice.client.post(f"{form}/finish")
+    alice.client.set_cookie(name, cookie.value)
+
+    second = alice.client.post(f"{form}/finish")
+
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert "handed-back" in second.headers["Location"]
+    assert "tablet" in alice.client.get(second.headers["Location"]).get_data(as_text=True)

@@ -10,17 +10,18 @@ from registry.domain.instruments import Item, Wording
 from registry.domain.vocabularies import Respondent
 from registry.languages import LANGUAGES, listed
 from registry.services.assessment import refuse_unless_agreed_now, refuse_unless_open, submit
+from registry.services.links import end_sitting
 from registry.storage.follow_ups import NextForm, next_form
 from registry.storage.forms import Form, SavedMarking
 from registry.web.patient import passes
-from registry.web.patient.access import give_pass, pass_of, shown_form, shown_open_form, writing
+from registry.web.patient.access import chosen_language, give_pass, pass_of, shown_form, shown_open_form, writing
 from registry.web.patient.calendar_file import CalendarEntry, calendar_file
 from registry.web.patient.context import page
 from registry.web.patient.region_words import region_words
 from registry.web.patient.regions import standing_regions
-from registry.web.patient.steps import first_open, recording, to
+from registry.web.patient.steps import by_patient, first_open, recording, to
 from registry.web.rendering import page_language, translated
-from registry.web.state import state, today
+from registry.web.state import now, state, today
 
 blueprint = Blueprint("sending", __name__)
 
@@ -89,8 +90,15 @@ def calendar(public_id: str) -> Response:
 
 @blueprint.post("/form/<public_id>/finish")
 def finish(public_id: str) -> AnyResponse:
-    """End a sitting at the tablet: the browser forgets the form."""
-    shown_form(public_id)
+    """End a sitting at the tablet: the browser forgets the form, and what it had opened opens nothing any more."""
+    g.language = chosen_language(public_id) or page_language()
+    try:
+        form = shown_form(public_id)
+    except Unknown:
+        # A second tap: the sitting is over.
+        return passes.take_all(to("sending.handed_back", public_id, language=page_language()))
+    with state().database.transaction() as session:
+        end_sitting(session, public_id=public_id, by=by_patient(form), now=now())
     return passes.take_all(to("sending.handed_back", public_id, language=page_language(), site=g.site.code))
 
 
