@@ -212,8 +212,7 @@ def _standing(form: Form, versions: Iterable[_Version]) -> _Version | None:
     for version in versions:
         item = _item(version)
         saved = {} if standing is None else {item: _saved(standing)}
-        mode = version.mode if isinstance(version, Answer) else None
-        if stands(replace(form, saved=saved), item=item, mode=mode, answered_on=version.answered_on):
+        if stands(replace(form, saved=saved), item=item, mode=_mode(version), answered_on=version.answered_on):
             standing = version
     return standing
 
