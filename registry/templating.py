@@ -25,14 +25,37 @@ class _Translating(NodeTransformer):
 
     def __init__(self, gettext: Callable[[str], str]) -> None:
         self._gettext = gettext
+        self._macros: set[str] = set()
+
+    def visit_FromImport(self, node: nodes.FromImport) -> nodes.Node:  # noqa: N802  the name that Jinja asks for
+        """Note which names are macros that see nothing but what they are given."""
+        if not node.with_context:
+            self._macros.update(name if isinstance(name, str) else name[1] for name in node.names)
+        return node
+
+    def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.Node:  # noqa: N802  the name that Jinja asks for
+        """Leave a call with a body as it is."""
+        call = node.call
+        self.generic_visit(node)
+        node.call = call
+        return node
 
     def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802  the name that Jinja asks for
-        """Replace `_("words")`; a call that fills something in stays one."""
-        found = self.generic_visit(node)
-        is_plain = len(node.args) == 1 and isinstance(node.args[0], nodes.Const) and not node.kwargs
-        if is_plain and isinstance(node.node, nodes.Name) and node.node.name == "_":
-            return nodes.Const(self._gettext(node.args[0].value), lineno=node.lineno)  # type: ignore[attr-defined]
-        return found
+        """Replace `_("words")`, and keep what a macro makes of words alone; other calls stay as they are."""
+        self.generic_visit(node)
+        words = [argument.value for argument in node.args if isinstance(argument, nodes.Const)]
+        is_more = node.kwargs or node.dyn_args or node.dyn_kwargs or len(words) < len(node.args)
+        if is_more or not words or not all(isinstance(one, str) for one in words):
+            return node
+        name = node.node.name if isinstance(node.node, nodes.Name) else ""
+        if name == "_" and len(words) == 1:
+            return nodes.Const(self._gettext(words[0]), lineno=node.lineno)
+        return _kept(node) if name in self._macros else node
+
+
+def _kept(node: nodes.Call) -> nodes.Call:
+    kept = nodes.Name("kept", "load", lineno=node.lineno)
+    return nodes.Call(kept, [node.node, *node.args], [], None, None, lineno=node.lineno)
 
 
 class _OfOneLanguage(Environment):

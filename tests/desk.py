@@ -123,11 +123,8 @@ class AtDesk:
             return session.exec(select(Assessment).where(Assessment.follow_up_id == self.follow_up_id)).first()
 
 
-@contextmanager
-def at_desk(database: Database, settings: Settings, now: datetime) -> Iterator[Desk]:
-    """A browser at which nobody has signed in yet; Dr Alice could."""
-    clock = SetClock(now)
-    app = create_app(settings, clock=clock)
+def add_alice(database: Database, now: datetime) -> None:
+    """Let Dr Alice sign in, a clinician of the demonstration's hospital."""
     with database.transaction() as session:
         add_staff(
             session,
@@ -139,6 +136,14 @@ def at_desk(database: Database, settings: Settings, now: datetime) -> Iterator[D
             by=BY,
             now=now,
         )
+
+
+@contextmanager
+def at_desk(database: Database, settings: Settings, now: datetime) -> Iterator[Desk]:
+    """A browser at which nobody has signed in yet; Dr Alice could."""
+    clock = SetClock(now)
+    app = create_app(settings, clock=clock)
+    add_alice(database, now)
     yield Desk(app.test_client(), clock, database, settings)
     app.extensions["registry"].database.dispose()
 

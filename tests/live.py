@@ -76,13 +76,13 @@ def serving(settings: Settings, database: Database, now: datetime) -> Iterator[L
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
+def chromium(*switches: str) -> Iterator[Browser]:
+    """A headless Chromium, with switches of its own."""
     program = find_chromium()
     if program is None:
         missing(CHROMIUM_MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", *switches])
         try:
             yield browser
         finally:

@@ -46,7 +46,7 @@ def plan(settings: Settings, *, days: int, site: str | None) -> None:
     with opened(settings) as database:
         site_id = site_row(database, code)
         with database.reading() as session:
-            hours = settings.protocol.ladder.hours
+            hours = settings.sending_hours
             for mail in forecast(session, site_id=site_id, hours=hours, today=today, days=days):
                 click.echo(_line(mail))
                 counted["not sent" if mail.reason else "sent"] += 1

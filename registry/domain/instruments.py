@@ -33,6 +33,11 @@ class Mode(StrEnum):
 DEVICE_MODES = frozenset({Mode.TOUCH, Mode.MOUSE, Mode.PEN, Mode.KEYBOARD, Mode.NUMBER})
 
 
+def is_given_on_device(mode: str | None) -> bool:
+    """Whether an answer came from a device, and not from staff or an import; a skipped question has no mode."""
+    return mode is None or mode in DEVICE_MODES
+
+
 @dataclass(frozen=True)
 class Wording:
     """The words of one item in one language."""

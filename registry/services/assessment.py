@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from registry.domain.actors import Actor
 from registry.domain.errors import ConsentMissing, FormNotOpenYet, LinkClosed, Unknown
-from registry.domain.instruments import DEVICE_MODES, Mode
+from registry.domain.instruments import DEVICE_MODES, Mode, is_given_on_device
 from registry.domain.quality import suspicion_of
 from registry.domain.schedule import last_late_day
 from registry.domain.study import Study
@@ -174,8 +174,7 @@ def stands(form: Form, *, item: str, mode: str | None, answered_on: date) -> boo
     if form.is_locked(item, answered_on):
         return False
     # On a device a patient answers now, whatever day the clock showed before.
-    is_by_staff = mode is not None and mode not in DEVICE_MODES
-    return not (is_by_staff and _is_older(form, form.saved.get(item), answered_on))
+    return is_given_on_device(mode) or not _is_older(form, form.saved.get(item), answered_on)
 
 
 def _is_told_already(session: Rows, form: Form, answer: GivenAnswer, *, will_stand: bool) -> bool:
@@ -189,11 +188,10 @@ def _is_told_already(session: Rows, form: Form, answer: GivenAnswer, *, will_sta
 def _is_kept_beside(session: Rows, assessment_id: int, answer: GivenAnswer) -> bool:
     """Whether exactly this was the last to be kept beside the answer that stands, as when a page is sent twice."""
     newest = session.execute(_NEWEST, {"of_assessment": assessment_id, "of_item": answer.item}).one()
-    by_device = [mode is None or mode in DEVICE_MODES for mode in (newest.mode, answer.mode)]
-    measured = all(getattr(newest, name) == getattr(answer, name, None) for name in ("mark_mm", "line_mm"))
-    return (
-        (newest.score, newest.is_skipped) == (answer.score, answer.is_skipped) and len({*by_device}) == 1 and measured
-    )
+    is_told = (newest.score, newest.is_skipped) == (answer.score, answer.is_skipped)
+    is_told_alike = is_given_on_device(newest.mode) == is_given_on_device(answer.mode)
+    is_measured_alike = all(getattr(newest, name) == getattr(answer, name, None) for name in ("mark_mm", "line_mm"))
+    return is_told and is_told_alike and is_measured_alike
 
 
 def _is_older(form: Form, standing: SavedAnswer | None, answered_on: date) -> bool:
@@ -243,13 +241,13 @@ def send(session: Rows, *, form: Form, assessment_id: int, respondent: Responden
 
 def look_for_haste(session: Rows, *, form: Form, assessment_id: int, by: Actor, now: datetime, item: str = "") -> None:
     """Mark answers that may come from a program; staff look at them, and nothing is dropped."""
-    if form.suspicion is not None:
+    if form.is_doubtful:
         return
     mailed_at = None if form.saved else last_mail_at(session, follow_up_id=form.follow_up_id)
     others = [found.recorded_at for code, found in form.saved.items() if code != item]
     found = suspicion_of(recorded_at=others, mailed_at=mailed_at, now=now)
     if found is not None:
-        session.execute(_CHANGE, {"key": assessment_id, "suspicion": found})
+        session.execute(_CHANGE, {"key": assessment_id, "suspicion": found, "confirmed_at": None})
         told: dict[str, audit.Detail] = {"reason": found}
         audit.record(
             session, action="answers_suspected", subject="assessment", subject_id=assessment_id, by=by, now=now, **told

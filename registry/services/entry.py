@@ -95,7 +95,7 @@ def enter_answers(
         assessment.send(session, form=form, assessment_id=assessment_id, respondent=entry.respondent, by=by, now=now)
     else:
         _note_respondent(session, assessment_id, entry.respondent)
-    if form.suspicion is not None and not _leaves_doubt(session, assessment_id, entry):
+    if form.is_doubtful and not _leaves_doubt(session, assessment_id, entry):
         confirm_answers(session, assessment_id=assessment_id, by=by, now=now)
     if entry.is_by_phone or is_sent:
         outcome = CallOutcome.ANSWERED

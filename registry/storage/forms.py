@@ -75,6 +75,8 @@ class Form:
     sent_at: datetime | None
     respondent: str | None
     suspicion: str | None
+    confirmed_at: datetime | None
+    """When staff said that the suspected answers are the patient's own."""
     saved: Mapping[str, SavedAnswer]
     """Every standing answer, also those of a day before the operation was moved."""
 
@@ -97,6 +99,11 @@ class Form:
     def submitted_at(self) -> datetime | None:
         """When the answers were sent; what was sent for an earlier day of the operation was another form."""
         return self.sent_at if len(self.answers) == len(self.saved) else None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether answers may come from a program, and nobody has looked at them."""
+        return self.suspicion is not None and self.confirmed_at is None
 
     def is_locked(self, item: str, today: date) -> bool:
         """Whether an answer was given in time and the window has closed since: what the report uses stays as it is."""
@@ -139,6 +146,7 @@ _FORM_COLUMNS = (
     _assessment.submitted_at,
     _assessment.respondent,
     _assessment.suspicion,
+    _assessment.confirmed_at,
 )
 _ANSWER_COLUMNS = (_answer.item, *(_answer[field.name] for field in fields(SavedAnswer)))
 _N_ANSWER_COLUMNS = len(_ANSWER_COLUMNS)
@@ -243,6 +251,7 @@ def _form(rows: Sequence[Row[Any]], public_id: str, *, is_tablet: bool, late_unt
         sent_at=row.submitted_at,
         respondent=row.respondent,
         suspicion=row.suspicion,
+        confirmed_at=row.confirmed_at,
         saved={found[0]: SavedAnswer(*found[1:_N_ANSWER_COLUMNS]) for found in rows if found[0] is not None},
     )
 

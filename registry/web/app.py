@@ -35,9 +35,11 @@ class _Registry(Flask):
 
     def url_for(self, endpoint: str, **values: Any) -> str:
         """The address of a page, from what is kept where nothing but its values decides it."""
-        given = tuple(found for found in values.items() if found[1] is not None)
-        if has_request_context() and all(name[0] != "_" and type(value) in _PLAIN for name, value in given):
-            return self._kept_url(request.environ.get("SCRIPT_NAME"), endpoint, given)
+        is_plain = has_request_context()
+        for name, value in values.items():
+            is_plain = is_plain and (value is None or (type(value) in _PLAIN and name[0] != "_"))
+        if is_plain:
+            return self._kept_url(request.environ.get("SCRIPT_NAME"), endpoint, tuple(values.items()))
         return super().url_for(endpoint, **values)
 
     def _built_url(self, _mounted_at: str | None, endpoint: str, values: tuple[tuple[str, Any], ...]) -> str:

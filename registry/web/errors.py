@@ -115,7 +115,10 @@ def _busy_page(typed: list[tuple[str, str]] | None) -> str:
         g.language = read_in
     _guess_language()
     site = g.get("site") or _a_site()
-    return page("patient/busy.html", site) if typed is None else page("patient/not_saved_yet.html", site, typed=typed)
+    if typed is None:
+        return page("patient/busy.html", site)
+    # Without the button for the other language, which would go on without what was typed.
+    return page("patient/not_saved_yet.html", site, typed=typed, language_url=None)
 
 
 # By the address and not by the page: a method that an address does not take has no page.

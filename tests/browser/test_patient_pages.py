@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, Page, Request
 
 from registry.config import load_settings
 from registry.domain.ladder import MailKind
@@ -20,6 +20,7 @@ from registry.mail.messages import Addressee, Letter, follow_up_reminder
 from registry.storage.database import Database
 from tests.browser import page_checks
 from tests.browser.page_kinds import NOW, PAGE_KINDS, Cast, PageKind, arrive, reach
+from tests.browser.windows import SHARED, Windows
 from tests.conftest import ROOT
 from tests.live import Live, chromium, free_port, serving
 
@@ -68,18 +69,22 @@ def cast(live: Live) -> Cast:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as running:
+    with chromium(SHARED) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def windows(browser: Browser, live: Live) -> Windows:
+    return Windows(browser, f"{live.url}/static/patient.css")
 
 
 @dataclass
 class Opener:
     """Opens pages in a browser of their own, and remembers what they asked for."""
 
-    browser: Browser
+    windows: Windows
     live: Live
     cast: Cast
-    contexts: list[BrowserContext] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
     def __call__(self, name: str, language: str = "en", *, script: bool = True, width: int = 375) -> Page:
@@ -90,21 +95,17 @@ class Opener:
 
     def blank(self, language: str = "en", *, script: bool = True, width: int = 375) -> Page:
         """An empty page of a phone in this language."""
-        context = self.browser.new_context(
+        page = self.windows.open(
             viewport=PHONE | {"width": width}, locale=LOCALES[language], has_touch=True, java_script_enabled=script
         )
-        self.contexts.append(context)
-        page = context.new_page()
         page.on("request", lambda request: self.requests.append(request))
         return page
 
 
 @pytest.fixture
-def opened(browser: Browser, live: Live, cast: Cast) -> Iterator[Opener]:
-    opener = Opener(browser, live, cast)
-    yield opener
-    for context in opener.contexts:
-        context.close()
+def opened(windows: Windows, live: Live, cast: Cast) -> Iterator[Opener]:
+    yield Opener(windows, live, cast)
+    windows.close()
 
 
 def _complaints(page: Page) -> list[str]:
@@ -518,3 +519,67 @@ def test_check_reports_a_spoilt_page(opened: Opener, spoil: str, check: Callable
 
     assert before == []
     assert check(page) != []
+
+
+# The windows: each is as new
+
+
+def test_a_window_knows_nothing_of_the_one_before(opened: Opener) -> None:
+    _leave_traces(opened("start"), opened.live.url)
+    opened.windows.close()
+
+    assert _traces(opened.blank(), opened.live.url) == UNTOUCHED
+
+
+def test_two_windows_know_nothing_of_each_other(opened: Opener) -> None:
+    _leave_traces(opened("start"), opened.live.url)
+
+    assert _traces(opened.blank(), opened.live.url) == UNTOUCHED
+
+
+def test_the_traces_that_a_page_leaves_are_seen(opened: Opener) -> None:
+    page = opened("start")
+    _leave_traces(page, opened.live.url)
+
+    found = _traces(page, opened.live.url)
+
+    assert [name for name, value in UNTOUCHED.items() if found[name] == value] == []
+
+
+UNTOUCHED = {
+    "cookies": 0,
+    "stored": 0,
+    "kept": 0,
+    "cached": False,
+    "pages": 1,
+    "calm": False,
+    "text": "16px",
+    "width": 375,
+}
+
+
+def _leave_traces(page: Page, url: str) -> None:
+    """Everything that one test could hand on to another."""
+    page.goto(f"{url}/static/patient.css?traces")
+    page.evaluate("localStorage.setItem('a', '1'); sessionStorage.setItem('a', '1'); document.cookie = 'a=1'")
+    page.emulate_media(reduced_motion="reduce")
+    page.set_viewport_size({"width": 320, "height": 568})
+    sizes = {"fontSizes": {"standard": 32}}
+    page.context.new_cdp_session(page).send("Page.setFontSizes", sizes)
+    page.context.new_page()
+
+
+def _traces(page: Page, url: str) -> dict[str, object]:
+    cookies, pages = page.context.cookies(), page.context.pages
+    page.goto(f"{url}/static/patient.css?traces")
+    return {
+        "cookies": len(cookies),
+        "stored": page.evaluate("localStorage.length"),
+        "kept": page.evaluate("sessionStorage.length"),
+        "cached": page.evaluate("(each => each.transferSize < each.encodedBodySize)(performance.getEntries()[0])"),
+        # The page that keeps the process alive is no test's.
+        "pages": len(pages) - 1,
+        "calm": page.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches"),
+        "text": page.evaluate("getComputedStyle(document.documentElement).fontSize"),
+        "width": page.evaluate("innerWidth"),
+    }

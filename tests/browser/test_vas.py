@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.vas_harness import Harness
+from tests.browser.windows import SHARED, Windows
 
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE = {"width": 375, "height": 667}
@@ -42,38 +43,47 @@ def browser():
         # Playwright switches the back/forward cache off, and phones have it on.
         browser = playwright.chromium.launch(
             executable_path=str(CHROMIUM),
-            args=["--no-sandbox"],
+            args=["--no-sandbox", SHARED],
             ignore_default_args=["--disable-back-forward-cache"],
         )
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def harness() -> Iterator[Harness]:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Harness]:
     with Harness().running() as harness:
         yield harness
 
 
 @pytest.fixture
-def open_page(browser, harness):
+def harness(running) -> Harness:
+    """The server as new: nothing was posted, and no language was chosen."""
+    running.posted, running.language = [], "en"
+    return running
+
+
+@pytest.fixture(scope="module")
+def windows(browser, running) -> Windows:
+    return Windows(browser, f"{running.url}/static/patient.css")
+
+
+@pytest.fixture
+def open_page(windows, harness):
     """Opens a page of the harness; afterwards no script error and no refusal by the policy may have been logged."""
-    contexts, complaints = [], []
+    complaints = []
 
     def open_page(address="q", *, viewport=PHONE, has_touch=True, script=True, scale=1, **query):
-        context = browser.new_context(
+        page = windows.open(
             viewport=viewport, has_touch=has_touch, java_script_enabled=script, device_scale_factor=scale
         )
-        contexts.append(context)
-        page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.goto(f"{harness.url}/f/{address}?{urlencode(query)}")
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    windows.close()
     assert complaints == []
 
 

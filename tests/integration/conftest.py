@@ -4,11 +4,23 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
+from argon2 import PasswordHasher
 
 from registry.config import Settings
+from registry.security import passwords
 from registry.security.keys import KeyRing
 from registry.storage.database import Database
 from tests.opened import Opened, opened_form
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Passwords at the least that argon2 can cost: what they cost in use is tested where they are hashed."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    # The hash that stands for nobody's is kept, and belongs to the hasher that made it.
+    passwords._hash_of_nobody.cache_clear()
+    yield
+    passwords._hash_of_nobody.cache_clear()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Other ways to answer: telephone, a fresh link after the close, regions; who filled it in, and the calendar."""
 
+import re
 import time
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
@@ -518,6 +519,30 @@ def test_sending_again_late_says_nothing_new_of_who_filled_in_what_came_in_time(
     late = opened.client.post(f"{opened.form_path}/check", data={"key": key, "respondent": "proxy"})
 
     assert (late.status_code, opened.value("SELECT respondent FROM assessment")) == (303, "self")
+
+
+def test_a_place_beside_nowhere_is_asked_about_and_both_are_kept(opened: Opened) -> None:
+    data = {"key": opened.key(), "region": ["low_back", "nowhere"]}
+
+    response = opened.client.post(f"{opened.form_path}/regions", data=data)
+
+    page = response.get_data(as_text=True)
+    assert (response.status_code, regions(opened)) == (422, [])
+    assert "Tick either the places, or “Nowhere”" in page
+    assert re.findall(r'value="(\w+)"[^>]* checked', page) == ["low_back", "nowhere"]
+
+
+def test_a_paper_form_is_had_as_long_as_the_form_is_open(opened: Opened) -> None:
+    while_open = opened.client.get(f"{opened.form_path}/paper.pdf").status_code
+    opened.clock.instant = AFTER_CLOSE
+
+    assert (while_open, opened.client.get(f"{opened.form_path}/paper.pdf").status_code) == (200, 410)
+
+
+def test_who_said_no_is_given_no_paper(unasked: Opened) -> None:
+    unasked.decide("disagree")
+
+    assert unasked.client.get(f"{unasked.form_path}/paper.pdf").status_code == 404
 
 
 def test_unticking_everything_asks_what_is_meant(opened: Opened) -> None:

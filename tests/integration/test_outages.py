@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from registry.config import Settings
 from registry.storage.database import Database
+from registry.web.patient import form as form_pages
 from tests.desk import PASSWORD, Desk, at_desk
 from tests.opened import Opened
 
@@ -282,6 +284,21 @@ def test_whoever_waits_for_the_writer_keeps_nobody_from_a_connection(opened: Ope
         for _ in range(60):
             held.enter_context(database.look())
         assert opened.send("/q/1", vas_low_back="47").status_code == 303
+
+
+@on_sqlite
+def test_nothing_on_the_page_goes_on_without_what_was_typed(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("INSERT", None, Exception("database or disk is full"))
+
+    key = opened.key()
+    monkeypatch.setattr(form_pages, "record_answer", fail)
+
+    response = opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "61"})
+
+    page = response.get_data(as_text=True)
+    assert (response.status_code, 'name="vas_low_back" value="61"' in page) == (503, True)
+    assert page.count("<form") == 1
 
 
 @on_postgresql

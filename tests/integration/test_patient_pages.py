@@ -106,6 +106,16 @@ def test_a_skipped_question_is_stored_as_skipped_and_not_as_zero(opened: Opened)
         assert session.execute(text("SELECT score, is_skipped, mode FROM answer")).one() == (None, 1, None)
 
 
+def test_a_number_beside_a_tick_at_skip_is_asked_about_and_both_are_kept(opened: Opened) -> None:
+    response = opened.send("/q/1", vas_low_back="45", skip_low_back="yes")
+
+    page = response.get_data(as_text=True)
+    assert (response.status_code, opened.rows()["answer"]) == (422, [])
+    assert "Either clear the number, or untick “Skip this question”" in page
+    assert re.search(r'value="45"', page)
+    assert re.search(r'name="skip_low_back"[^>]* checked', page)
+
+
 @pytest.mark.parametrize("typed", ["", "101", "-1", "4.5", "abc", "４．５", "1e2", "0x10", "９９９", " "])
 def test_what_is_no_score_is_refused_at_the_field_and_kept(opened: Opened, typed: str) -> None:
     response = opened.send("/q/1", vas_low_back=typed)

@@ -63,6 +63,14 @@ def test_the_token_leaves_the_address(choices: Choices) -> None:
     assert choices.form.stop_path.rpartition("/")[2] not in choices.path
 
 
+def test_the_link_opened_again_keeps_the_language_that_was_chosen(choices: Choices) -> None:
+    choices.post("/language", language="ja", next=choices.path)
+
+    again = choices.form.client.get(choices.form.stop_path, follow_redirects=True).get_data(as_text=True)
+
+    assert '<html lang="ja">' in again
+
+
 def test_the_choices_open_nowhere_but_behind_their_link(choices: Choices) -> None:
     stranger = choices.form.client.application.test_client()
 

@@ -259,6 +259,23 @@ def test_what_the_patient_answered_in_another_visit_stays(alice: Desk) -> None:
     assert "answers_reinstated" not in actions(alice)
 
 
+def test_a_program_that_comes_after_staff_have_looked_is_noticed_and_taken_out_alone(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, sends="self")
+    alice.clock.instant += timedelta(minutes=1)
+    judge(alice, patient, "confirm")
+    days_later(alice)
+    on_device(alice, patient, score=0, seconds=0.2, sends="self")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.suspicion, form.confirmed_at) == (Suspicion.TOO_FAST, None)
+    judge(alice, patient, "set-aside")
+
+    assert standing(patient) == dict.fromkeys(ITEMS, 40)
+    assert actions(alice).count("answers_suspected") == 2
+
+
 def test_a_form_that_was_sent_before_the_visit_is_as_it_was(alice: Desk) -> None:
     patient = alice.patient()
     on_device(alice, patient, seconds=20)
@@ -369,6 +386,16 @@ def test_a_complete_form_that_staff_have_entered_stays_sent(alice: Desk) -> None
     assert form is not None
     assert (form.submitted_at is not None, form.respondent) == (True, None)
     assert standing(patient) == dict.fromkeys(ITEMS, 30)
+
+
+def test_what_staff_entered_at_the_very_moment_of_the_visit_stays(alice: Desk) -> None:
+    patient = suspected(alice)
+    blank = dict.fromkeys((f"number_{item}" for item in ITEMS), "")
+    alice.send(f"{patient.form_path}/phone", **call() | blank | {"number_neck": "55"})
+
+    judge(alice, patient, "set-aside")
+
+    assert standing(patient) == {"neck": 55}
 
 
 def test_who_filled_in_what_staff_have_completed_is_what_they_say(alice: Desk) -> None:

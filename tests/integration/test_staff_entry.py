@@ -158,6 +158,22 @@ def test_a_late_form_beside_one_in_time_is_kept_once_and_leaves_who_filled_that_
     assert form.respondent == Respondent.SELF
 
 
+def test_late_numbers_from_staff_are_kept_beside_the_same_ones_from_a_device(alice: Desk) -> None:
+    patient = alice.patient()
+    alice.send(f"{patient.form_path}/phone", **call("50"))
+    alice.clock.instant = datetime(2027, 2, 1, 3, tzinfo=UTC)
+    alice.sign_in()
+    late = call("70", answered_on="2027-01-04")
+    alice.send(f"{patient.form_path}/phone", **late)
+    with alice.database.transaction() as session:
+        session.execute(text("UPDATE answer SET mode = 'touch' WHERE version = 2"))
+
+    alice.send(f"{patient.form_path}/phone", **late)
+
+    told = {(found.version, found.mode) for found in patient.versions()}
+    assert told == {(1, Mode.PHONE), (2, Mode.TOUCH), (3, Mode.PHONE)}
+
+
 def test_answers_that_stand_are_shown_before_and_kept_as_versions_after(alice: Desk) -> None:
     patient = alice.patient()
     alice.send(f"{patient.form_path}/phone", **call("50"))

@@ -151,6 +151,21 @@ def test_a_form_that_is_not_open_is_not_handed_over(alice: Desk, now: datetime) 
     assert (response.status_code, alice.client.get("/patients").status_code) == (422, 200)
 
 
+def test_a_sitting_lasts_as_long_as_somebody_answers(alice: Desk) -> None:
+    patient = alice.patient()
+    form = hand_over(alice, patient)
+    assert isinstance(alice.clock, SetClock)
+    for number, item in enumerate(ITEMS[:3], start=1):
+        alice.clock.instant += timedelta(minutes=90)
+        assert send(alice, form, f"/q/{number}", **{f"vas_{item}": "47"}).status_code == 303
+
+    assert len(patient.answers()) == 3
+
+
+def test_no_paper_is_had_at_the_tablet(alice: Desk) -> None:
+    assert alice.client.get(f"{hand_over(alice, alice.patient())}/paper.pdf").status_code == 404
+
+
 @pytest.mark.parametrize("end", ["finish", "two hours"])
 def test_a_page_left_on_the_screen_opens_and_saves_nothing_after_the_sitting(alice: Desk, end: str) -> None:
     patient = alice.patient()
@@ -191,11 +206,12 @@ def test_a_second_tap_on_finish_says_the_same(alice: Desk) -> None:
     name = f"form-{form.rpartition('/')[2]}"
     cookie = alice.client.get_cookie(name)
     assert cookie is not None
-    first = alice.client.post(f"{form}/finish")
+    first = alice.client.post(f"{form}/finish?site=DEMO")
     alice.client.set_cookie(name, cookie.value)
 
-    second = alice.client.post(f"{form}/finish")
+    second = alice.client.post(f"{form}/finish?site=DEMO")
 
     assert (first.status_code, second.status_code) == (303, 303)
+    assert first.headers["Location"] == second.headers["Location"]
     assert "handed-back" in second.headers["Location"]
     assert "tablet" in alice.client.get(second.headers["Location"]).get_data(as_text=True)

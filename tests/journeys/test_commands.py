@@ -138,12 +138,16 @@ def test_whatever_the_registry_writes_is_for_its_own_account_alone(environment: 
     assert set(modes.values()) == {0}
 
 
-def test_the_dry_run_names_patients_by_their_study_id_alone(tmp_path: Path) -> None:
-    environment = registry_environment(tmp_path) | {"REGISTRY_DEMO_NOW": "2026-11-20T12:00:00+09:00"}
-    run(["database", "upgrade"], environment)
-    run(["demo"], environment)
+@pytest.fixture
+def demonstration(environment: dict[str, str]) -> dict[str, str]:
+    """A loaded demo registry, whose clock stands still on a Friday."""
+    made = environment | {"REGISTRY_DEMO_NOW": "2026-11-20T12:00:00+09:00"}
+    run(["demo"], made)
+    return made
 
-    planned = run(["reminders", "plan", "--days", "30"], environment)
+
+def test_the_dry_run_names_patients_by_their_study_id_alone(demonstration: dict[str, str]) -> None:
+    planned = run(["reminders", "plan", "--days", "30"], demonstration)
 
     lines = planned.stdout.splitlines()
     assert planned.returncode == 0
@@ -152,4 +156,24 @@ def test_the_dry_run_names_patients_by_their_study_id_alone(tmp_path: Path) -> N
     assert all(re.fullmatch(LINE, line) for line in lines[:-1])
 
 
-LINE = r"2026-1[12]-\d\d (Mon|Tue|Wed|Thu)  D-\d{3}  (before|M\d+)  mail \d+(  not sent: [a-z ]+)?"
+def days_planned(environment: dict[str, str], **values: str) -> set[str]:
+    """The weekdays on which mails of the next month would leave, under these settings."""
+    named = {f"REGISTRY_{name}": value for name, value in values.items()}
+    planned = run(["reminders", "plan", "--days", "30"], environment | named)
+    return set(re.findall(r"^\S+ ([A-Z][a-z]{2})  ", planned.stdout, re.MULTILINE))
+
+
+def test_the_dry_run_of_the_demo_does_not_wait_for_the_days_of_a_hospital(demonstration: dict[str, str]) -> None:
+    assert days_planned(demonstration) >= {"Fri", "Sat", "Sun"}
+
+
+def test_the_dry_run_of_a_hospital_keeps_to_its_days(environment: dict[str, str]) -> None:
+    run(["demo"], environment)
+
+    days = days_planned(environment, DEMO_ENABLED="false", WEB_BASE_URL="https://registry.example.org")
+
+    assert days
+    assert days <= {"Mon", "Tue", "Wed", "Thu"}
+
+
+LINE = r"2026-1[12]-\d\d (Mon|Tue|Wed|Thu|Fri|Sat|Sun)  D-\d{3}  (before|M\d+)  mail \d+(  not sent: [a-z ]+)?"

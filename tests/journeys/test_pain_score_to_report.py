@@ -9,16 +9,12 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from registry.config import Settings, load_settings
-from registry.domain.actors import command
-from registry.domain.vocabularies import StaffRole
-from registry.services.accounts import add_staff
 from registry.storage.database import Database
-from registry.storage.enrolments import site_id_of
 from tests.conftest import ROOT
+from tests.desk import PASSWORD, add_alice
 from tests.live import Live, chromium, free_port, serving
 from tests.smtp_server import SmtpServer
 
-PASSWORD = "correct horse battery"
 PHONE = {"width": 375, "height": 720}
 ENROLLED = datetime(2026, 1, 5, 1, 0, tzinfo=UTC)
 OPERATED_ON = date(2026, 2, 2)
@@ -47,17 +43,7 @@ def settings(database_url: str, tmp_path: Path, smtp: SmtpServer, monkeypatch: p
 
 @pytest.fixture
 def live(settings: Settings, database: Database) -> Iterator[Live]:
-    with database.transaction() as session:
-        add_staff(
-            session,
-            site_id=site_id_of(session, code="DEMO") or 0,
-            sign_in_name="alice",
-            display_name="Dr Alice",
-            password=PASSWORD,
-            role=StaffRole.CLINICIAN,
-            by=command("test"),
-            now=ENROLLED,
-        )
+    add_alice(database, ENROLLED)
     with serving(settings, database, ENROLLED) as running:
         yield running
 
@@ -71,9 +57,7 @@ def browser() -> Iterator[Browser]:
 def test_a_score_goes_in_by_form_a_reminder_goes_out_and_the_report_counts_it(
     live: Live, smtp: SmtpServer, browser: Browser
 ) -> None:
-    staff = browser.new_context().new_page()
-    _sign_in(staff, live)
-    _enrol(staff, live)
+    staff = _staff_who_enrolled(browser, live)
 
     assert live.send_reminders() == {"accepted": 1}
     _answer(browser, _link(smtp), tapped_at=0.8)
@@ -90,9 +74,7 @@ def test_a_score_goes_in_by_form_a_reminder_goes_out_and_the_report_counts_it(
 def test_the_form_is_answered_without_javascript_and_read_by_staff(
     live: Live, smtp: SmtpServer, browser: Browser
 ) -> None:
-    staff = browser.new_context().new_page()
-    _sign_in(staff, live)
-    _enrol(staff, live)
+    staff = _staff_who_enrolled(browser, live)
     live.send_reminders()
 
     page = browser.new_context(java_script_enabled=False, viewport=PHONE).new_page()
@@ -117,9 +99,7 @@ def test_the_form_is_answered_without_javascript_and_read_by_staff(
 
 
 def test_nothing_more_is_sent_once_the_form_was_answered(live: Live, smtp: SmtpServer, browser: Browser) -> None:
-    staff = browser.new_context().new_page()
-    _sign_in(staff, live)
-    _enrol(staff, live)
+    _staff_who_enrolled(browser, live)
     live.send_reminders()
     _answer(browser, _link(smtp), tapped_at=0.5)
 
@@ -134,6 +114,14 @@ def _sign_in(page: Page, live: Live) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/patients")
+
+
+def _staff_who_enrolled(browser: Browser, live: Live) -> Page:
+    """Dr Alice at a browser of her own, with the patient of the journey enrolled."""
+    page = browser.new_context().new_page()
+    _sign_in(page, live)
+    _enrol(page, live)
+    return page
 
 
 def _enrol(page: Page, live: Live) -> None:

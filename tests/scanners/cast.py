@@ -39,6 +39,9 @@ class Door:
     sent: tuple[tuple[str, Mapping[str, str]], ...] = ()
 
 
+Doors = Mapping[str, Door]
+
+
 @dataclass(frozen=True)
 class PageKind:
     """A page that a link leads to: whose link, what follows the clean address, and how it answers."""
@@ -106,11 +109,12 @@ class TickingClock:
 class Cast:
     """One registry with one patient in each state."""
 
-    def __init__(self, app: Flask, settings: Settings, keys: KeyRing, clock: TickingClock) -> None:
+    def __init__(
+        self, app: Flask, settings: Settings, keys: KeyRing, clock: TickingClock, doors: Doors | None = None
+    ) -> None:
         self._app, self._settings, self._keys, self.clock = app, settings, keys, clock
         self.database: Database = app.extensions["registry"].database
-        self.doors: dict[str, Door] = {}
-        self.doors |= self._doors()
+        self.doors: dict[str, Door] = dict(self._doors() if doors is None else doors)
 
     def rows(self) -> Rows:
         """Every row of every table."""
@@ -203,13 +207,15 @@ class Cast:
 
 
 @contextmanager
-def playing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Flask, Cast]]:
-    """A registry with its cast, an hour after everybody's last page."""
+def playing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, doors: Doors | None = None
+) -> Iterator[tuple[Flask, Cast]]:
+    """A registry with its cast, an hour after everybody's last page; the doors of a copied database are given."""
     # Making a PDF takes a second and reads what the page that stands for it reads.
     monkeypatch.setattr(paper, "paper_pdf", lambda form: b"%PDF-1.7 " + form.study_id.encode())
     clock = TickingClock(NOW)
     app = create_app(settings, clock=clock)
-    cast = Cast(app, settings, load_keys(settings.security.key_file), clock)
+    cast = Cast(app, settings, load_keys(settings.security.key_file), clock, doors)
     clock.instant += timedelta(hours=1)
     yield app, cast
     app.extensions["registry"].database.dispose()

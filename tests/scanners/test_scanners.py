@@ -1,7 +1,7 @@
 """No machine that merely opens, renders or blindly submits a link creates, changes or uses up anything."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,11 +10,12 @@ from sqlalchemy import text
 
 from registry.config import Settings
 from registry.domain.instruments import Mode
+from registry.security.keys import load_keys
 from registry.services.assessment import GivenAnswer, lock_and_open_form, record_answer
 from registry.web.patient import preferences
 from registry.web.patient.steps import recording
 from tests.scanners import zoo
-from tests.scanners.cast import PAGE_KINDS, Cast, Door, PageKind, playing
+from tests.scanners.cast import PAGE_KINDS, Cast, Door, PageKind
 from tests.scanners.zoo import BEHAVIOURS, Visit, fill_and_send, harm_done
 
 PATIENT_PAGES = ("form", "consent", "regions", "sending", "routes", "preferences")
@@ -26,9 +27,8 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def stage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    with playing(settings, monkeypatch) as found:
-        yield found
+def stage(played: Stage) -> Stage:
+    return played
 
 
 @pytest.mark.parametrize("seed", [1, *MORE_SEEDS])
@@ -52,6 +52,17 @@ def test_every_page_that_a_link_leads_to_is_visited(stage: Stage) -> None:
         "form.start",
         "preferences.show",
     }
+
+
+def test_what_is_sent_again_is_signed_as_this_registry_signs(stage: Stage, settings: Settings) -> None:
+    keys = load_keys(settings.security.key_file)
+    doors = [door for door in stage[1].doors.values() if door.sent]
+
+    for door in doors:
+        purpose = "preferences key" if door.address.startswith("/preferences") else "form key"
+        signed = {keys.signer(purpose).loads(data["key"]) for _, data in door.sent}
+        assert signed == {door.address.rpartition("/")[2]}
+    assert len(doors) == 5
 
 
 @on_sqlite

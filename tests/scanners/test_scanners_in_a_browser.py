@@ -10,9 +10,8 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from registry.config import Settings
 from tests.live import chromium
-from tests.scanners.cast import PAGE_KINDS, Cast, PageKind, playing
+from tests.scanners.cast import PAGE_KINDS, Cast, PageKind
 from tests.scanners.zoo import harm
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -46,8 +45,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def stage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    with playing(settings, monkeypatch) as (app, cast), _served(app) as url:
+def stage(played: tuple[Flask, Cast]) -> Iterator[Stage]:
+    app, cast = played
+    with _served(app) as url:
         yield url, cast, app
 
 

@@ -13,7 +13,7 @@ from registry.services.assessment import lock_and_open_form, open_form, refuse_u
 from registry.storage.database import Rows, Session
 from registry.storage.forms import Form
 from registry.web.patient import passes
-from registry.web.state import now, state, today
+from registry.web.state import known, now, state, today
 
 # What the signed field of a page is for before the year of birth was confirmed: it opens nothing but that question.
 _ENTRY = "entry"
@@ -85,7 +85,7 @@ def writing(public_id: str) -> Iterator[tuple[Session, Form]]:
         raise Unknown("no key for this form")
     with state().database.transaction() as session:
         form = lock_and_open_form(session, public_id=public_id)
-        prepare_page(form)
+        _prepare_page(form, is_entry=False)
         yield session, form
 
 
@@ -96,13 +96,16 @@ def writing_rows(public_id: str) -> Iterator[tuple[Rows, Form]]:
         raise Unknown("no key for this form")
     with state().database.row_transaction() as rows:
         form = lock_and_open_form(rows, public_id=public_id)
-        prepare_page(form)
+        _prepare_page(form, is_entry=False)
         yield rows, form
 
 
 def pass_of(form: Form) -> Pass:
     """The pass to give with the next answer: a POST from a page whose cookie is gone restores it."""
     found = _pass(form.public_id) or Pass(form.public_id)
+    if found.valid_until is not None:
+        # A sitting goes on for as long as somebody answers.
+        found = replace(found, valid_until=sitting_ends())
     return replace(found, asks_birth_year=False) if found.asks_birth_year else found
 
 
@@ -129,34 +132,42 @@ def _has_entry_key(public_id: str) -> bool:
 def _load(public_id: str) -> Form:
     with state().database.look() as rows:
         form = open_form(rows, public_id=public_id)
-    prepare_page(form)
+    _prepare_page(form, is_entry=_is_entry(public_id))
     return form
 
 
-def prepare_page(form: Form) -> None:
+def _is_entry(public_id: str) -> bool:
+    """Whether the year of birth has still to be confirmed."""
+    if has_key(public_id):
+        return False
+    # A page may be sent after its cookie is gone: then its field alone says what was still to be confirmed.
+    given = _pass(public_id)
+    return (given is not None and given.asks_birth_year) or _has_entry_key(public_id)
+
+
+def _prepare_page(form: Form, *, is_entry: bool) -> None:
     """Set the language, the hospital and what of the form may be seen and done on this page."""
-    given, public_id = _pass(form.public_id), form.public_id
+    here, given, public_id = known(), _pass(form.public_id), form.public_id
     if form.is_tablet and given is None:
         # A page that the last patient left on the screen opens and saves nothing for the next one.
         raise Unknown("the sitting at the tablet has ended")
-    # A page may be sent after its cookie is gone: then its field alone says what was still to be confirmed.
-    is_entry = not has_key(public_id) and ((given is not None and given.asks_birth_year) or _has_entry_key(public_id))
-    g.language = (given.language if given else None) or form.language
-    g.site = state().settings.site(form.site_code)
-    g.public_id = public_id
-    g.is_entry = is_entry
+    here.language = (given.language if given else None) or form.language
+    here.site = state().settings.site(form.site_code)
+    here.public_id = public_id
+    here.is_entry = is_entry
     # Whose form it is must be known before anything is told of it.
-    g.is_begun = bool(form.answers) and not is_entry
-    g.is_tablet = form.is_tablet
-    g.can_renew = not (form.is_tablet or form.has_refused)
-    g.has_other_routes = not (form.is_tablet or is_entry or form.has_refused)
+    here.is_begun = bool(form.answers) and not is_entry
+    here.is_tablet = form.is_tablet
+    here.can_renew = not (form.is_tablet or form.has_refused)
+    here.has_other_routes = not (form.is_tablet or is_entry or form.has_refused)
 
 
 def _pass(public_id: str) -> Pass | None:
     """The pass that came with this request, checked once."""
-    if g.get("checked_pass_of") != public_id:
-        g.checked_pass_of, g.checked_pass = public_id, _checked_pass(public_id)
-    found: Pass | None = g.checked_pass
+    here = known()
+    if here.get("checked_pass_of") != public_id:
+        here.checked_pass_of, here.checked_pass = public_id, _checked_pass(public_id)
+    found: Pass | None = here.checked_pass
     return found
 
 

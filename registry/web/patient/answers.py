@@ -24,6 +24,11 @@ class TypedAnswer:
     mode: str
     meta: str
 
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether there is a number, and the question is skipped: without a script a page can say both."""
+        return self.is_skipped and bool(self.typed.strip())
+
 
 def typed_answer(form: MultiDict[str, str], item: str) -> TypedAnswer:
     """The fields of a question."""
@@ -38,7 +43,7 @@ def typed_answer(form: MultiDict[str, str], item: str) -> TypedAnswer:
 def given_answer(typed: TypedAnswer, item: str) -> GivenAnswer | None:
     """The answer, or None when nothing was chosen or the number is none."""
     if typed.is_skipped:
-        return GivenAnswer(item=item, score=None)
+        return None if typed.is_contradictory else GivenAnswer(item=item, score=None)
     score = read_score(typed.typed)
     if score is None:
         return None

@@ -186,6 +186,8 @@ def _back_url(form: Form, number: int, *, is_correction: bool) -> str:
 
 
 def _problem(item: Item, typed: TypedAnswer) -> str:
+    if typed.is_contradictory:
+        return translated("Either clear the number, or untick “Skip this question”")
     if typed.typed.strip():
         return translated("Enter a whole number from 0 to 100")
     name = item.words[page_language()].name

@@ -35,7 +35,8 @@ _STOP, _LEAVE, _DELETE = "stop", "leave", "delete"
 def enter(token: str) -> AnyResponse:
     """Take the token out of the address. Changes no row."""
     public_id = _public_id(token)
-    return passes.give(_to("preferences.show", public_id), passes.PREFERENCES, public_id, None)
+    language = chosen_language(public_id)
+    return passes.give(_to("preferences.show", public_id), passes.PREFERENCES, public_id, language)
 
 
 @blueprint.post("/preferences/<public_id>/language")

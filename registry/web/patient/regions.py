@@ -1,5 +1,7 @@
 """Where it hurts: labelled boxes, with a figure to touch where a script runs; nobody has to tick anything."""
 
+from collections.abc import Collection
+
 from flask import Blueprint, g, request, url_for
 from werkzeug.wrappers import Response
 
@@ -31,8 +33,10 @@ def ask(public_id: str) -> str:
     return _regions_page(shown_open_form(public_id), error=None)
 
 
-def _regions_page(form: Form, *, error: str | None) -> str:
-    public_id, marking = form.public_id, standing_regions(form)
+def _regions_page(form: Form, *, error: str | None, ticked: Collection[str] | None = None) -> str:
+    public_id = form.public_id
+    if ticked is None:
+        ticked = _ticked_before(form)
     is_correction = request.args.get("back") == "check"
     last = len(state().study.items)
     check_url = url_for("sending.check", public_id=public_id)
@@ -40,12 +44,17 @@ def _regions_page(form: Form, *, error: str | None) -> str:
         "patient/regions.html",
         g.site,
         regions=region_words(),
-        ticked=frozenset(marking.regions) if marking and not error else frozenset(),
-        is_nowhere=marking is not None and not marking.regions and not error,
+        ticked=ticked,
+        is_nowhere=NOWHERE in ticked,
         error=error,
         action=url_for("regions.save", public_id=public_id),
         back_url=check_url if is_correction else url_for("form.question", public_id=public_id, number=last),
     )
+
+
+def _ticked_before(form: Form) -> Collection[str]:
+    marking = standing_regions(form)
+    return () if marking is None else marking.regions or (NOWHERE,)
 
 
 def standing_regions(form: Form) -> SavedMarking | None:
@@ -60,7 +69,10 @@ def save(public_id: str) -> Response | tuple[str, int]:
     """Save what was ticked and go on; nothing ticked is no answer, and does not say what becomes of one that stands."""
     ticked = set(request.form.getlist("region"))
     if not ticked and standing_regions(form := written_form(public_id)) is not None:
-        return _regions_page(form, error=translated("Tick the places again, or “Nowhere”")), 422
+        return _regions_page(form, error=translated("Tick the places again, or “Nowhere”"), ticked=()), 422
+    if NOWHERE in ticked and len(ticked) > 1:
+        error = translated("Tick either the places, or “Nowhere”")
+        return _regions_page(written_form(public_id), error=error, ticked=ticked), 422
     regions = [region for region in BodyRegion if region in ticked]
     with writing(public_id) as (session, form):
         if regions or NOWHERE in ticked:

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from registry.domain.errors import Unknown
 from registry.domain.vocabularies import CallTime
 from registry.services.assessment import lock_and_open_form, refuse_unless_open
 from registry.services.fresh_links import ask_for_fresh_link
@@ -49,8 +50,11 @@ def phone_asked(public_id: str) -> str:
 
 @blueprint.get("/form/<public_id>/paper.pdf")
 def paper(public_id: str) -> Response:
-    """The form on paper, to print."""
+    """The form on paper, to print: as long as it could be answered here, too, and not at the hospital's tablet."""
     form = shown_form(public_id)
+    refuse_unless_open(form, today(g.site))
+    if not g.has_other_routes:
+        raise Unknown("no paper for this form")
     return paper_response(
         follow_up_id=form.follow_up_id, site=g.site, language=page_language(), closes_on=form.closes_on
     )

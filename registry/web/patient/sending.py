@@ -71,7 +71,7 @@ def done(public_id: str) -> str | AnyResponse:
         months=max(timepoint.months for timepoint in state().study.timepoints),
         change_url=url_for("sending.check", public_id=public_id) if can_change else None,
         calendar_url=url_for("sending.calendar", public_id=public_id) if has_day else None,
-        finish_url=url_for("sending.finish", public_id=public_id) if form.is_tablet else None,
+        finish_url=url_for("sending.finish", public_id=public_id, site=g.site.code) if form.is_tablet else None,
     )
 
 
@@ -95,8 +95,9 @@ def finish(public_id: str) -> AnyResponse:
     try:
         form = shown_form(public_id)
     except Unknown:
-        # A second tap: the sitting is over.
-        return passes.take_all(to("sending.handed_back", public_id, language=page_language()))
+        # A second tap: the sitting is over, and its form is not there to say which hospital it is.
+        site_code = request.args.get("site")
+        return passes.take_all(to("sending.handed_back", public_id, language=page_language(), site=site_code))
     with state().database.transaction() as session:
         end_sitting(session, public_id=public_id, by=by_patient(form), now=now())
     return passes.take_all(to("sending.handed_back", public_id, language=page_language(), site=g.site.code))

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from registry.domain.instruments import DEVICE_MODES, INSTRUMENTS, VAS6, Item, Mode, Symptom
+from registry.domain.instruments import DEVICE_MODES, INSTRUMENTS, VAS6, Item, Mode, Symptom, is_given_on_device
 from registry.languages import LANGUAGES
 
 # What patients were asked under this version. Never change it: give other words another version.
@@ -62,3 +62,10 @@ def test_an_item_is_found_by_its_code() -> None:
 
 def test_a_device_cannot_claim_to_be_paper_a_telephone_or_an_import() -> None:
     assert not DEVICE_MODES & {Mode.PAPER, Mode.PHONE, Mode.IMPORT, Mode.NRS}
+
+
+@pytest.mark.parametrize("mode", [None, *Mode])
+def test_what_no_mode_of_staff_or_of_an_import_marks_was_given_on_a_device(mode: Mode | None) -> None:
+    by_others = {Mode.PAPER, Mode.PHONE, Mode.IMPORT, Mode.NRS}
+
+    assert is_given_on_device(mode) == (mode not in by_others)
