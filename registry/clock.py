@@ -1,5 +1,6 @@
 """The one place that reads the clock; everything below it is told the time."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -11,6 +12,11 @@ Clock = Callable[[], datetime]
 def machine_time() -> datetime:
     """The machine's own time, for waiting and never for deciding what is due."""
     return datetime.now(UTC)
+
+
+def steady_seconds() -> float:
+    """A clock that nobody sets, and that counts the time a machine slept where the system knows it."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -1,6 +1,5 @@
 """The settings: config.toml under the environment, checked as a whole, every problem listed at once."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,7 +18,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from registry.config_problems import bare_address, in_words, problem_of_a_real_address
+from registry.config_bounces import BounceSettings
+from registry.config_problems import an_address, bare_address, in_words, problem_of_a_real_address
 from registry.config_study import StudySection
 from registry.domain.errors import ConfigurationProblems
 from registry.domain.sending_hours import ALWAYS, SendingHours
@@ -46,12 +46,6 @@ def _known_zone(value: str) -> str:
 def _short_enough(value: str) -> str:
     if len(value) > LONGEST_BASE_URL:
         raise ValueError(f"must be at most {LONGEST_BASE_URL} characters, so that no mail program breaks a link in two")
-    return value
-
-
-def _an_address(value: str) -> str:
-    if value and not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", value):
-        raise ValueError("must be an e-mail address such as followup@example.org")
     return value
 
 
@@ -103,9 +97,16 @@ class MailSettings(_Section):
     tls: Literal["starttls", "tls", "none"] = "starttls"
     user: str = ""
     password: str = Field("", repr=False)
-    sender: Annotated[str, AfterValidator(_an_address)] = "followup@example.org"
-    reply_to: Annotated[str, AfterValidator(_an_address)] = ""
+    sender: Annotated[str, AfterValidator(an_address)] = "followup@example.org"
+    reply_to: Annotated[str, AfterValidator(an_address)] = ""
     folder: Path = Path("data/outbox")
+    connections: int = Field(4, ge=1, le=16)
+    most_per_hour: int = Field(0, ge=0)
+
+    @property
+    def n_lanes(self) -> int:
+        """How many mails leave at once; a folder takes them one by one."""
+        return self.connections if self.host else 1
 
 
 class SecuritySettings(_Section):
@@ -168,6 +169,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     web: WebSettings = WebSettings()
     mail: MailSettings = MailSettings()
+    bounces: BounceSettings = BounceSettings()
     security: SecuritySettings = SecuritySettings()
     demo: DemoSettings = DemoSettings()
     sites: Annotated[tuple[SiteSettings, ...], Field(min_length=1), AfterValidator(_without_twins)]
@@ -211,9 +213,9 @@ class Settings(BaseSettings):
 def load_settings(path: Path) -> Settings:
     """Read and check the configuration; raise with every problem at once when something is wrong."""
     table = _read(path)
-    mail = table.get("mail")
-    if isinstance(mail, dict) and "password" in mail:
-        raise ConfigurationProblems(["mail.password: keep it out of the file; set REGISTRY_MAIL_PASSWORD instead"])
+    told = "{}.password: keep it out of the file; set REGISTRY_{}_PASSWORD instead"
+    if found := [name for name in ("mail", "bounces") if "password" in _section(table, name)]:
+        raise ConfigurationProblems([told.format(name, name.upper()) for name in found])
     try:
         settings = _rooted(Settings(**table), path.resolve().parent)
     except ValidationError as error:
@@ -221,6 +223,11 @@ def load_settings(path: Path) -> Settings:
     if not settings.demo.enabled and (problem := problem_of_a_real_address(settings.web.base_url)):
         raise ConfigurationProblems([f"web.base_url: {problem}"])
     return settings
+
+
+def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = table.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -236,10 +243,12 @@ def _read(path: Path) -> dict[str, Any]:
 def _rooted(settings: Settings, folder: Path) -> Settings:
     """The settings with every relative path counted from the folder of the configuration file."""
     database, mail, security = settings.database, settings.mail, settings.security
+    bounces = settings.bounces
     return settings.model_copy(
         update={
             "database": database.model_copy(update={"url": _rooted_url(database.url, folder)}),
             "mail": mail.model_copy(update={"folder": folder / mail.folder}),
+            "bounces": bounces.model_copy(update={"folder": folder / bounces.folder if bounces.folder else None}),
             "security": security.model_copy(update={"key_file": folder / security.key_file}),
         }
     )

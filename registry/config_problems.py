@@ -64,6 +64,13 @@ def _place(details: ErrorDetails) -> str:
     return place
 
 
+def an_address(value: str) -> str:
+    """One e-mail address in plain letters, or nothing."""
+    if value and not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", value):
+        raise ValueError("must be an e-mail address such as followup@example.org")
+    return value
+
+
 def bare_address(value: str) -> str:
     """Where the registry is reached and nothing more: every link begins with it, and one host alone is answered."""
     if not value:

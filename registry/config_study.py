@@ -43,10 +43,12 @@ class TimepointSection(_Section):
 
 
 class RemindersSection(_Section):
-    """When mails go out."""
+    """When mails go out, and when staff call or write instead."""
 
     email_days: tuple[int, ...]
     before_every_days: int
+    phone_after_days: int = 21
+    letter_after_days: int = 35
     send_from: time = USUAL.begins
     send_until: time = USUAL.ends
     retry_until: time = USUAL.retries_end
@@ -56,6 +58,13 @@ class RemindersSection(_Section):
     def hours(self) -> SendingHours:
         """When mails leave."""
         return SendingHours(self.send_from, self.send_until, self.retry_until, self.weekdays)
+
+    @property
+    def ladder(self) -> Ladder:
+        """The section as the domain knows it."""
+        return Ladder(
+            self.email_days, self.before_every_days, self.hours, self.phone_after_days, self.letter_after_days
+        )
 
 
 class EntrySection(_Section):
@@ -142,7 +151,7 @@ class StudySection(_Section):
             instrument=instrument,
             items=tuple(item for code in self.items for item in instrument.items if item.code == code),
             timepoints=(before, *after),
-            ladder=Ladder(self.reminders.email_days, self.reminders.before_every_days, self.reminders.hours),
+            ladder=self.reminders.ladder,
             entry_rule=EntryRule(self.entry.item, self.entry.at_least),
             groupings=tuple(Grouping(g.code, g.groups, g.labels) for g in self.groupings),
             consent=ConsentRule(self.consent.version, self.consent.still_valid),

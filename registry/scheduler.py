@@ -3,22 +3,30 @@
 import logging
 import signal
 import time
-from datetime import UTC
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, timedelta
 from types import FrameType
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from registry.clock import Clock, machine_time
+from registry.clock import Clock, machine_time, steady_seconds
 from registry.config import Settings
+from registry.domain.actors import SCHEDULER
+from registry.domain.sending_guard import Hold, is_ahead
+from registry.mail.return_box import BoxUnreadable, box_of
 from registry.mail.transport import transport_of
 from registry.security.keys import load_keys
-from registry.services.health import beat
+from registry.services.bounces import Reading, read_bounces
+from registry.services.health import beat, note_reading
 from registry.services.outbox import Dispatch, send_due_reminders
+from registry.services.sender import hold_back, hold_of, installation, take_up
 from registry.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 60
+READ_SECONDS = 300
 
 
 class _StopSignals:
@@ -45,29 +53,101 @@ class _StopSignals:
 def run_scheduler(settings: Settings, *, clock: Clock) -> None:
     """Send what is due now and every minute from now on, and give a sign of life, until told to stop."""
     is_stopping = _StopSignals()
-    database = Database(settings.database.url)
-    keys = load_keys(settings.security.key_file)
-
-    def dispatch() -> None:
-        with transport_of(settings.mail) as transport:
-            outcomes = send_due_reminders(Dispatch(database, settings, keys, transport, clock, is_stopping))
-        if outcomes:
-            logger.info("Reminders: %s", ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())))
-
-    def give_sign() -> None:
-        with database.transaction() as session:
-            alarms = beat(session, now=clock())
-        if alarms:
-            logger.warning("Something is wrong: %s", ", ".join(alarms))
-
-    # Late or missed ticks do no harm: whatever is due is found at the next one, so none is dropped and none doubled.
-    defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults)
-    at_once = machine_time()
-    scheduler.add_job(dispatch, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="dispatch reminders")
-    # On its own, for a mail may wait ten minutes for its server.
-    scheduler.add_job(give_sign, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="give a sign of life")
+    scheduler = _scheduler_of(_Work(settings, clock, is_stopping))
     scheduler.start()
     is_stopping.wait()
     # The mail that is on its way is finished first; the others are given back.
     scheduler.shutdown(wait=True)
+
+
+def _scheduler_of(work: "_Work") -> BackgroundScheduler:
+    # Late or missed ticks do no harm: whatever is due is found at the next one, so none is dropped and none doubled.
+    defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults)
+    at_once = machine_time()
+    scheduler.add_job(work.dispatch, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="dispatch reminders")
+    # On its own, for a mail may wait ten minutes for its server.
+    scheduler.add_job(work.give_sign, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="give a sign of life")
+    if work.settings.bounces.are_read:
+        scheduler.add_job(work.read, "interval", seconds=READ_SECONDS, next_run_time=at_once, id="read bounces")
+    else:
+        scheduler.add_job(work.forget_reading, id="forget bounces")
+    return scheduler
+
+
+class _Work:
+    """What a scheduler does again and again."""
+
+    def __init__(self, settings: Settings, clock: Clock, is_stopping: Callable[[], bool]) -> None:
+        self.settings, self._clock, self._is_stopping = settings, clock, is_stopping
+        self._database = Database(settings.database.url)
+        self._keys = load_keys(settings.security.key_file)
+        self._guard = _Guard(self._database, settings, clock)
+
+    def dispatch(self) -> None:
+        """Send what is due, if anything may leave."""
+        if self._guard.hold() is not None:
+            return
+        with transport_of(self.settings.mail) as transport:
+            basis = (self._database, self.settings, self._keys, transport, self._clock, self._is_stopping)
+            outcomes = send_due_reminders(Dispatch(*basis, keep=self._guard.own.keep))
+        if outcomes:
+            logger.info("Reminders: %s", _counted(outcomes))
+
+    def give_sign(self) -> None:
+        """Write down that the scheduler lives, and what is wrong."""
+        hold = self._guard.hold()
+        with self._database.transaction() as session:
+            alarms = beat(session, now=self._clock(), hold=hold)
+        if alarms:
+            logger.warning("Something is wrong: %s", ", ".join(alarms))
+
+    def read(self) -> None:
+        """Read what came back."""
+        box = box_of(self.settings.bounces)
+        _read_returned(
+            Reading(self._database, self.settings, self._keys, box, self._clock, SCHEDULER, self._is_stopping)
+        )
+
+    def forget_reading(self) -> None:
+        """What could not be read once is nobody's alarm where nothing is read any longer."""
+        with self._database.transaction() as session:
+            note_reading(session, has_worked=True, now=self._clock())
+
+
+class _Guard:
+    """Whether mails may leave: asked before each look, for a clock may be set at any moment."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self.own = installation(settings)
+        self._database, self._clock, self._is_demo = database, clock, settings.demo.enabled
+        self._seen = (clock(), steady_seconds())
+        with database.transaction() as session:
+            n_remembered = take_up(session, self.own, now=clock())
+        if n_remembered:
+            logger.warning("Mails that the database had forgotten: %s", n_remembered)
+
+    def hold(self) -> Hold | None:
+        """Why nothing may leave now, if so."""
+        now, steady = self._clock(), steady_seconds()
+        wall, other = now - self._seen[0], timedelta(seconds=steady - self._seen[1])
+        self._seen = (now, steady)
+        if is_ahead(by_wall=wall, by_other=other):
+            with self._database.transaction() as session:
+                hold_back(session, reason=Hold.CLOCK_AHEAD, by=SCHEDULER, now=now)
+        with self._database.reading() as session:
+            return hold_of(session, instance=self.own.instance, now=now, is_demo=self._is_demo)
+
+
+def _read_returned(reading: Reading) -> None:
+    try:
+        outcomes = read_bounces(reading)
+    except BoxUnreadable as error:
+        logger.warning("Returned mails cannot be read: %s", error)
+        return
+    if outcomes:
+        logger.info("Returned mails: %s", _counted(outcomes))
+
+
+def _counted(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))

@@ -185,9 +185,10 @@ def rows_of(database: Database) -> dict[str, list[str]]:
 
 
 def _first_columns(found: Inspector) -> dict[str, str]:
-    later = {"consent", "phone_request", "phone_attempt", "body_marking", "alembic_version"}
+    later = {"consent", "phone_request", "phone_attempt", "posted_letter", "body_marking", "alembic_version"}
     added = {"respondent", "suspicion", "confirmed_at", "refused_on", "answers_deleted_at", "late_until", "kind"}
-    added |= {"mark_mm", "line_mm"}
+    added |= {"mark_mm", "line_mm", "bounced_at", "email_bounced_at", "email_bounce", "n_soft_bounces"}
+    added |= {"soft_bounced_on"}
     return {
         name: ", ".join(sorted(column["name"] for column in found.get_columns(name) if column["name"] not in added))
         for name in found.get_table_names()
@@ -204,8 +205,8 @@ def test_an_upgrade_keeps_every_row_as_it_is(settings: Settings, database: Datab
     upgrade(database)
 
     after = rows_of(database)
-    # A migration's own row, which waits for the scheduler's first sign.
-    assert len(after.pop("heartbeat")) == 1
+    # Rows of the migrations' own, which wait for the scheduler's first sign, and for the first that sends.
+    assert [len(after.pop(table)) for table in ("heartbeat", "sender")] == [1, 1]
     assert after == before
     assert sum(map(len, before.values())) > 5000
 
@@ -223,16 +224,33 @@ OF_LATER_KINDS = (
     " (SELECT max(id) FROM access_link) FROM reminder WHERE id = (SELECT min(id) FROM reminder)",
     "UPDATE reminder SET state = 'skipped', skip_reason = 'phone_asked', sent_at = NULL"
     " WHERE id = (SELECT min(id) FROM reminder WHERE kind = 'ladder')",
+    "UPDATE reminder SET state = 'bounced', bounced_at = '2026-11-20 00:00:00' WHERE id = (SELECT max(id) FROM reminder"
+    " WHERE state = 'accepted')",
+    "UPDATE reminder SET state = 'skipped', skip_reason = 'bounced' WHERE id = (SELECT max(id) FROM reminder"
+    " WHERE state = 'planned')",
     "UPDATE enrolment SET refused_on = '2026-11-20' WHERE patient_id = (SELECT min(patient_id) FROM consent)",
     "UPDATE contact SET emails_stopped_at = NULL",
     "UPDATE consent SET superseded_at = '2026-11-20 00:00:00', set_aside_at = '2026-11-20 00:00:00',"
     " suspicion = 'right_after_mail', follow_up_id = (SELECT max(id) FROM follow_up)"
     " WHERE patient_id = (SELECT max(patient_id) FROM consent)",
-    "INSERT INTO phone_request (follow_up_id, patient_id, call_time, requested_at)"
-    " SELECT id, patient_id, 'morning', '2026-11-20 00:00:00' FROM follow_up WHERE id = (SELECT min(follow_up_id)"
-    " FROM reminder)",
+    "INSERT INTO phone_request (follow_up_id, patient_id, origin, call_time, requested_at)"
+    " SELECT id, patient_id, 'patient', 'morning', '2026-11-20 00:00:00' FROM follow_up WHERE id ="
+    " (SELECT min(follow_up_id) FROM reminder)",
     "INSERT INTO phone_attempt (phone_request_id, number, called_at, called_by, outcome)"
     " SELECT id, 1, '2026-11-20 00:00:00', '1', 'not_reached' FROM phone_request",
+    "INSERT INTO phone_attempt (phone_request_id, number, called_at, called_by, outcome, call_back_on)"
+    " SELECT id, 2, '2026-11-20 00:00:00', '1', 'call_back', '2026-11-24' FROM phone_request",
+    "INSERT INTO phone_request (follow_up_id, patient_id, origin, call_time, requested_at, closed_at, outcome)"
+    " SELECT id, patient_id, 'ladder', 'any_time', '2026-11-20 00:00:00', '2026-11-20 00:00:00', 'not_reached'"
+    " FROM follow_up WHERE id = (SELECT max(follow_up_id) FROM reminder)",
+    "INSERT INTO phone_attempt (phone_request_id, number, called_at, called_by, outcome)"
+    " SELECT id, 1, '2026-11-20 00:00:00', '1', 'not_reached' FROM phone_request WHERE origin = 'ladder'",
+    "INSERT INTO phone_request (follow_up_id, patient_id, origin, call_time, requested_at, closed_at, outcome)"
+    " SELECT follow_up_id, patient_id, 'patient', 'any_time', requested_at, requested_at, 'declined'"
+    " FROM phone_request WHERE origin = 'patient'",
+    "INSERT INTO posted_letter (follow_up_id, patient_id, posted_on, recorded_at, recorded_by)"
+    " SELECT id, patient_id, '2026-11-20', '2026-11-20 00:00:00', '1' FROM follow_up WHERE id ="
+    " (SELECT min(follow_up_id) FROM reminder)",
     "UPDATE assessment SET respondent = 'proxy', suspicion = 'too_fast'",
 )
 
@@ -258,11 +276,58 @@ def test_a_downgrade_takes_back_what_the_version_before_does_not_know(
     assert is_current(database)
 
 
+def test_a_version_that_knows_no_returned_mails_writes_to_no_dead_address(
+    settings: Settings, database: Database, by: Actor, now: datetime
+) -> None:
+    with database.transaction() as session:
+        load_demo(session, settings=settings, now=now, by=by)
+        session.execute(
+            text(
+                "UPDATE contact SET email_bounced_at = '2026-11-20 00:00:00', email_bounce = 'no such mailbox',"
+                " n_soft_bounces = 1, soft_bounced_on = '2026-11-20', emails_stopped_at = NULL"
+                " WHERE patient_id = (SELECT max(patient_id) FROM contact WHERE email IS NOT NULL)"
+            )
+        )
+        session.execute(text("UPDATE reminder SET state = 'bounced', bounced_at = sent_at WHERE state = 'accepted'"))
+        n_sent = session.execute(text("SELECT count(*) FROM reminder WHERE sent_at IS NOT NULL")).scalar_one()
+        n_stopped = session.execute(text("SELECT count(emails_stopped_at) FROM contact")).scalar_one()
+
+    downgrade(database, "0006")
+
+    with database.reading() as session:
+        accepted = session.execute(text("SELECT count(*) FROM reminder WHERE state = 'accepted'")).scalar_one()
+        stopped = session.execute(text("SELECT count(emails_stopped_at) FROM contact")).scalar_one()
+    assert (accepted, stopped) == (n_sent, n_stopped + 1)
+    upgrade(database)
+    assert is_current(database)
+
+
 TOLD_AFTERWARDS = (
     "SELECT count(*) FROM reminder",
     "SELECT skip_reason FROM reminder WHERE id = (SELECT min(id) FROM reminder)",
     "SELECT count(*) FROM access_link WHERE purpose NOT IN ('form', 'preferences')",
 )
+
+
+def test_a_downgrade_keeps_the_calls_that_patients_asked_for(
+    settings: Settings, database: Database, by: Actor, now: datetime
+) -> None:
+    with database.transaction() as session:
+        load_demo(session, settings=settings, now=now, by=by)
+        session.execute(text("DELETE FROM phone_attempt"))
+        session.execute(text("DELETE FROM phone_request"))
+        for statement in OF_LATER_KINDS:
+            session.execute(text(statement))
+
+    downgrade(database, "0005")
+
+    with database.reading() as session:
+        requests = session.execute(text("SELECT call_time, outcome FROM phone_request ORDER BY id")).all()
+        attempts = session.execute(text("SELECT outcome FROM phone_attempt")).scalars().all()
+    assert ([tuple(row) for row in requests], attempts) == (
+        [("morning", None), ("any_time", "not_wanted")],
+        ["not_reached"],
+    )
 
 
 def test_foreign_keys_hold_again_after_an_upgrade(empty_databases: tuple[Database, Database]) -> None:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from registry import __version__
+from registry.cli.bounces import bounces_commands
 from registry.cli.data import backup, import_file
 from registry.cli.database import database_commands
 from registry.cli.demo import demo_command
@@ -32,6 +33,7 @@ COMMANDS = (
     database_commands,
     staff_commands,
     reminders_commands,
+    bounces_commands,
     report_commands,
     import_file,
     backup,

@@ -12,6 +12,9 @@ class Alarm(StrEnum):
     MAIL_WAITS = "mail_waits"
     MAIL_REFUSED = "mail_refused"
     NOBODY_ANSWERS = "nobody_answers"
+    BOUNCES_UNREAD = "bounces_unread"
+    MAIL_UNWELCOME = "mail_unwelcome"
+    SENDING_HELD = "sending_held"
 
 
 # The scheduler gives a sign every minute.
@@ -37,6 +40,10 @@ class MailFacts:
     """How many mails went out so long ago that most patients have answered by now, and not long before that."""
     n_answered: int
     """How many of the forms that those mails were about have been begun since."""
+    unwelcome_until: datetime | None = None
+    """Until when none is tried, because the server minds what we send or who we are."""
+    bounces_unread_since: datetime | None = None
+    """Since when returned mails could not be read."""
 
 
 def alarms_of(facts: MailFacts, *, now: datetime) -> tuple[Alarm, ...]:
@@ -44,7 +51,9 @@ def alarms_of(facts: MailFacts, *, now: datetime) -> tuple[Alarm, ...]:
     found = (
         (_waits_in_vain(facts, now), Alarm.MAIL_WAITS),
         (facts.n_refused >= FEWEST_REFUSED, Alarm.MAIL_REFUSED),
+        (facts.unwelcome_until is not None, Alarm.MAIL_UNWELCOME),
         (facts.n_sent >= FEWEST_UNANSWERED and facts.n_answered == 0, Alarm.NOBODY_ANSWERS),
+        (_is_long_ago(facts.bounces_unread_since, now), Alarm.BOUNCES_UNREAD),
     )
     return tuple(alarm for applies, alarm in found if applies)
 
@@ -52,9 +61,13 @@ def alarms_of(facts: MailFacts, *, now: datetime) -> tuple[Alarm, ...]:
 def _waits_in_vain(facts: MailFacts, now: datetime) -> bool:
     """Whether a mail has waited long, and no other was taken meanwhile: one mailbox that is full is no alarm."""
     since = facts.waiting_since
-    if since is None or now - since <= LONGEST_WAIT:
+    if since is None or not _is_long_ago(since, now):
         return False
     return facts.last_accepted_at is None or facts.last_accepted_at < since
+
+
+def _is_long_ago(since: datetime | None, now: datetime) -> bool:
+    return since is not None and now - since > LONGEST_WAIT
 
 
 def is_silent(beat_at: datetime | None, *, now: datetime) -> bool:

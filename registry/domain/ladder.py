@@ -32,6 +32,7 @@ class SkipReason(StrEnum):
     NOT_YET_OPEN = "not_yet_open"
     NOT_PLANNED = "not_planned"
     PHONE_ASKED = "phone_asked"
+    BOUNCED = "bounced"
 
 
 class MailKind(StrEnum):
@@ -77,6 +78,7 @@ def reason_to_skip(
     are_emails_stopped: bool,
     today: date,
     wants_call: bool = False,
+    has_bounced: bool = False,
 ) -> SkipReason | None:
     """Why no mail may go to this patient for this follow-up today, or None when it may."""
     if status in _REASON_BY_STATUS:
@@ -85,6 +87,8 @@ def reason_to_skip(
         return SkipReason.WINDOW_CLOSED
     if are_emails_stopped:
         return SkipReason.EMAILS_STOPPED
+    if has_bounced:
+        return SkipReason.BOUNCED
     if wants_call:
         return SkipReason.PHONE_ASKED
     return None if has_address else SkipReason.NO_ADDRESS

@@ -54,11 +54,13 @@ class Timepoint:
 
 @dataclass(frozen=True)
 class Ladder:
-    """When mails go out: days after the due date, every so many days before an operation, and at which hours."""
+    """How a form is asked for, in days after its due date: by mail, then by telephone, then by letter."""
 
     email_days: tuple[int, ...]
     before_every_days: int
     hours: SendingHours = USUAL
+    phone_after_days: int = 21
+    letter_after_days: int = 35
 
 
 @dataclass(frozen=True)
@@ -161,10 +163,16 @@ def _problems_of_timepoints(timepoints: tuple[Timepoint, ...]) -> Iterator[str]:
             )
 
 
+_SHORTEST_MONTH_DAYS = 28
+
+
 def _overlap(earlier: Timepoint, later: Timepoint) -> bool:
     """Whether two windows share a day for an operation on any day of a leap-year cycle."""
     reaches = (earlier.opens_days_before, earlier.closes_days_after, later.opens_days_before, later.closes_days_after)
     if min(reaches) < 0 or max(reaches) > LONGEST_WINDOW_DAYS or later.months > LONGEST_FOLLOW_UP_MONTHS:
+        return False
+    if (later.months - earlier.months) * _SHORTEST_MONTH_DAYS > earlier.closes_days_after + later.opens_days_before:
+        # No need to try every day: settings are read whenever a command starts.
         return False
     days = (date(2023, 1, 1) + timedelta(days=offset) for offset in range(4 * 365 + 1))
     return any(later.window(day).opens_on <= earlier.window(day).closes_on for day in days)
@@ -182,7 +190,25 @@ def _problems_of_ladder(study: Study) -> Iterator[str]:
             )
     if study.ladder.before_every_days < 1:
         yield "study.reminders.before_every_days: must be 1 or more"
+    yield from _problems_of_manual_rungs(study)
     yield from problems_of_hours(study.ladder.hours)
+
+
+def _problems_of_manual_rungs(study: Study) -> Iterator[str]:
+    ladder = study.ladder
+    last_mail = max(ladder.email_days, default=0)
+    if ladder.phone_after_days <= last_mail:
+        yield f"study.reminders.phone_after_days: must be later than the last mail ({last_mail} days)"
+    if ladder.letter_after_days <= ladder.phone_after_days:
+        yield (
+            f"study.reminders.letter_after_days: must be later than phone_after_days ({ladder.phone_after_days} days)"
+        )
+    for timepoint in study.follow_ups:
+        if ladder.letter_after_days > timepoint.closes_days_after:
+            yield (
+                f"study.reminders.letter_after_days: the letter ({ladder.letter_after_days} days after the due date) "
+                f"comes after {timepoint.code} has closed ({timepoint.closes_days_after} days)"
+            )
 
 
 def _problems_of_reports(study: Study) -> Iterator[str]:

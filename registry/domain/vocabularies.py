@@ -106,12 +106,21 @@ class CallTime(StrEnum):
     ANY_TIME = "any_time"
 
 
+class CallOrigin(StrEnum):
+    """Who asks for a call: the patient on the form, or the ladder when no mail brought an answer."""
+
+    PATIENT = "patient"
+    LADDER = "ladder"
+
+
 class CallOutcome(StrEnum):
-    """How a request to be phoned ended."""
+    """How a call ended."""
 
     ANSWERED = "answered"
     NOT_REACHED = "not_reached"
     NOT_WANTED = "not_wanted"
+    CALL_BACK = "call_back"
+    DECLINED = "declined"
 
 
 LUMBAR_DISEASE = "lumbar_disease"

@@ -39,6 +39,10 @@ class KeyRing:
         """The newest key for one purpose."""
         return _for_purpose(self.keys[0], purpose)
 
+    def derive_each(self, purpose: str) -> tuple[bytes, ...]:
+        """The keys for one purpose, newest first: what an older one has signed is still believed."""
+        return tuple(_for_purpose(key, purpose) for key in self.keys)
+
     def signer(self, purpose: str) -> URLSafeSerializer:
         """Signs with the newest key and accepts every key of the file, without an expiry."""
         return _signer(self.keys, purpose)

@@ -1,5 +1,6 @@
 """Secrets that travel in addresses and cookies: only their hashes are stored."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -7,6 +8,7 @@ import secrets
 
 # Crockford's alphabet: no letter that is mistaken for a digit, none that a mail program takes for punctuation.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_AS_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET.encode())
 TOKEN_LENGTH = 26
 _TOKEN = re.compile(f"[{_ALPHABET}]{{{TOKEN_LENGTH}}}")
 
@@ -38,8 +40,7 @@ def random_secret() -> str:
 
 
 def _encode(number: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 32)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
+    """Five bits a character, by the standard library's encoder: a mail has five of these."""
+    groups = -(-length // 8)
+    bits = number << 5 * (8 * groups - length)
+    return base64.b32encode(bits.to_bytes(5 * groups)).translate(_AS_CROCKFORD)[:length].decode()

@@ -14,6 +14,7 @@ from registry.domain.study import Study
 from registry.domain.vocabularies import Sex
 from registry.security.tokens import random_id
 from registry.services import audit
+from registry.services.bounced_addresses import forget_bounces
 from registry.services.consent import Decision, keep_decision
 from registry.services.follow_up_plan import plan_again
 from registry.services.links import revoke_links
@@ -139,6 +140,7 @@ def change_contact(
     if is_strangers_address:
         revoke_links(session, patient_id=patient_id, by=by, now=now)
     if "email" in changed:
+        forget_bounces(session, contact=contact)
         # Mails that did not go out for want of a good address come back while their form is open.
         plan_again(session, patient_id=patient_id, study=study, today=today, is_new_address=True)
 

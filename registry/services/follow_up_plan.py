@@ -1,6 +1,6 @@
 """The plan of an operation: its follow-ups as dates, and the mails of each, as rows long before they are sent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,11 +8,13 @@ from sqlmodel import Session, col, select
 
 from registry.domain.ladder import Rung, SkipReason, rungs
 from registry.domain.schedule import planned_windows
-from registry.domain.study import Study, Timepoint, VisitWindow
+from registry.domain.study import BEFORE, Study, Timepoint, VisitWindow
 from registry.storage.models import Enrolment, FollowUp, Operation, Reminder, ReminderKind, ReminderState
 
 # Nothing of these has reached the patient: they move with the plan.
 _UNTOUCHED = (ReminderState.PLANNED, ReminderState.SKIPPED, ReminderState.DEFERRED)
+# What a server refused or sent back was meant for the old address; the new one has not been tried.
+_NOT_REACHED = (ReminderState.REJECTED, ReminderState.BOUNCED)
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,7 @@ def plan_follow_ups(
     is_new_address: bool = False,
 ) -> None:
     """Bring follow-ups and planned mails in line with the operation; what was sent stays as it is."""
-    # What a server refused was meant for the old address; the new one has not been tried.
-    movable = (*_UNTOUCHED, ReminderState.REJECTED) if is_new_address else _UNTOUCHED
+    movable = (*_UNTOUCHED, *_NOT_REACHED) if is_new_address else _UNTOUCHED
     planning = _Planning(enrolment, today, movable)
     windows = planned_windows(
         study, state=operation.state, planned_on=operation.planned_on, operated_on=operation.operated_on
@@ -87,6 +88,8 @@ def _plan(row: Reminder, due_on: date) -> None:
     if row.state == ReminderState.REJECTED:
         # Elsewhere this mark of a mail whose fate was unknown stays: it is what keeps a third copy from going out.
         row.failed_at = None
+    # What came back has been sent all the same, of which the audit trail tells.
+    row.sent_at = row.bounced_at = None
     row.due_on, row.state, row.skip_reason, row.next_attempt_at = due_on, ReminderState.PLANNED, None, None
     row.n_attempts, row.first_tried_at, row.failure = 0, None, ""
 
@@ -98,18 +101,25 @@ def _numbered(
     is_past_import = planning.enrolment.is_imported and not standing and follow_up.due_on < planning.today
     if follow_up.closes_on < planning.today or is_past_import:
         return ()
-    first = _first_free_rung(standing, follow_up, planning)
+    received = {row.rung: row for row in standing if row.state not in planning.movable}
+    is_begun = any(row.sent_at is not None and row.due_on >= follow_up.opens_on for row in received.values())
+    if follow_up.timepoint == BEFORE:
+        return _numbered_before(wanted, received, after=planning.today if is_begun else date.min)
+    # It is the how many-th mail of its form, on whatever day; those for an earlier day of the operation come first.
+    first = max((number for number, row in received.items() if row.due_on < follow_up.opens_on), default=-1) + 1
     numbered = [(first + rung.number, rung) for rung in wanted]
-    if not any(row.sent_at is not None and row.due_on >= follow_up.opens_on for row in standing):
+    if not is_begun:
         return numbered
-    received = {row.rung for row in standing if row.state not in planning.movable}
     return [(number, rung) for number, rung in numbered if number in received or rung.due_on > planning.today]
 
 
-def _first_free_rung(standing: Iterable[Reminder], follow_up: FollowUp, planning: _Planning) -> int:
-    """Where a ladder begins: after the mails that were sent for an earlier day of the operation, if there were any."""
-    earlier = [row.rung for row in standing if row.state not in planning.movable and row.due_on < follow_up.opens_on]
-    return max(earlier, default=-1) + 1
+def _numbered_before(
+    wanted: tuple[Rung, ...], received: Mapping[int, Reminder], *, after: date
+) -> Sequence[tuple[int, Rung]]:
+    """Every few days there is one, so a number says nothing: those that are still to come go on after the others."""
+    done = {row.due_on for row in received.values()}
+    to_come = [rung for rung in wanted if rung.due_on > after and rung.due_on not in done]
+    return list(enumerate(to_come, start=max(received, default=-1) + 1))
 
 
 def _drop_plan(session: Session, follow_up: FollowUp) -> None:

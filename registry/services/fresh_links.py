@@ -48,6 +48,7 @@ def reason_to_refuse(
         (enrolment.refused_on is not None, SkipReason.DECLINED),
         (today > last_late_day(follow_up.closes_on), SkipReason.WINDOW_CLOSED),
         (contact.emails_stopped_at is not None, SkipReason.EMAILS_STOPPED),
+        (contact.email_bounced_at is not None, SkipReason.BOUNCED),
         (not contact.email, SkipReason.NO_ADDRESS),
     )
     return next((reason for applies, reason in reasons if applies), None)

@@ -7,8 +7,8 @@ from registry.domain.ladder import MailKind, mail_kind
 from registry.domain.schedule import last_late_day
 from registry.mail.messages import Addressee, Letter
 from registry.services.links import IssuedLink, Issuing, form_link, late_link, preferences_link
+from registry.storage.due_mails import DueMail
 from registry.storage.models import ReminderKind
-from registry.storage.outbox import DueMail
 
 
 def links_for(issuing: Issuing, mail: DueMail) -> tuple[IssuedLink, IssuedLink]:

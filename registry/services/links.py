@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, literal_column, select, update
 from sqlmodel import Session
 
 from registry.domain.actors import Actor
@@ -11,8 +11,10 @@ from registry.domain.errors import Unknown
 from registry.security.keys import KeyRing
 from registry.security.tokens import is_token, link_token, random_id, token_hash
 from registry.services import audit
+from registry.storage.database import Rows
 from registry.storage.models import AccessLink, LinkPurpose
 from registry.storage.models.base import table_of
+from registry.storage.prepared import Prepared
 
 _access_link = table_of(AccessLink).c
 
@@ -30,23 +32,36 @@ class IssuedLink:
 class Issuing:
     """What it takes to issue a link: the transaction, the keys, who acts, and when."""
 
-    session: Session
+    session: Rows
     keys: KeyRing
     by: Actor
     now: datetime
 
 
+def _standing_where(purpose: LinkPurpose, *conditions: ColumnElement[bool]) -> Prepared:
+    return Prepared(
+        select(_access_link.id, _access_link.public_id, _access_link.purpose, _access_link.key_id)
+        .where(_access_link.purpose == literal_column(f"'{purpose}'"), _access_link.revoked_at.is_(None), *conditions)
+        .order_by(_access_link.id.desc())
+    )
+
+
+_OF_FORM = _access_link.follow_up_id == bindparam("follow_up_id")
+_FORM = _standing_where(LinkPurpose.FORM, _OF_FORM, _access_link.late_until.is_(None))
+_LATE = _standing_where(LinkPurpose.FORM, _OF_FORM, _access_link.late_until == bindparam("late_until"))
+_PREFERENCES = _standing_where(LinkPurpose.PREFERENCES, _access_link.patient_id == bindparam("patient_id"))
+_ISSUE = Prepared(insert(table_of(AccessLink)).returning(_access_link.id))
+
+
 def form_link(issuing: Issuing, *, patient_id: int, follow_up_id: int) -> IssuedLink:
     """The link to the form of a follow-up: the one that was issued before, or a new one."""
-    of_form = and_(_access_link.follow_up_id == follow_up_id, _access_link.purpose == LinkPurpose.FORM)
-    standing = _standing(issuing, and_(of_form, _access_link.late_until.is_(None)))
+    standing = _standing(issuing, _FORM, follow_up_id=follow_up_id)
     return standing or _issue(issuing, LinkPurpose.FORM, patient_id, follow_up_id)
 
 
 def late_link(issuing: Issuing, *, patient_id: int, follow_up_id: int, late_until: date) -> IssuedLink:
     """The link to a form whose window has closed, good until a later day."""
-    of_form = and_(_access_link.follow_up_id == follow_up_id, _access_link.purpose == LinkPurpose.FORM)
-    standing = _standing(issuing, and_(of_form, _access_link.late_until == late_until))
+    standing = _standing(issuing, _LATE, follow_up_id=follow_up_id, late_until=late_until)
     return standing or _issue(issuing, LinkPurpose.FORM, patient_id, follow_up_id, late_until=late_until)
 
 
@@ -57,8 +72,8 @@ def tablet_link(issuing: Issuing, *, patient_id: int, follow_up_id: int) -> Issu
 
 def preferences_link(issuing: Issuing, *, patient_id: int) -> IssuedLink:
     """The link to a patient's e-mail preferences: the one that was issued before, or a new one."""
-    of_patient = and_(_access_link.patient_id == patient_id, _access_link.purpose == LinkPurpose.PREFERENCES)
-    return _standing(issuing, of_patient) or _issue(issuing, LinkPurpose.PREFERENCES, patient_id, None)
+    standing = _standing(issuing, _PREFERENCES, patient_id=patient_id)
+    return standing or _issue(issuing, LinkPurpose.PREFERENCES, patient_id, None)
 
 
 def open_link(session: Session, *, token: str, purpose: LinkPurpose) -> str:
@@ -95,14 +110,9 @@ def end_sitting(session: Session, *, public_id: str, by: Actor, now: datetime) -
         audit.record(session, action="sitting_ended", subject="access_link", subject_id=row.id, by=by, now=now)
 
 
-def _standing(issuing: Issuing, condition: ColumnElement[bool]) -> IssuedLink | None:
+def _standing(issuing: Issuing, links: Prepared, **of: int | date) -> IssuedLink | None:
     """The newest link that still opens and whose token can still be worked out."""
-    rows = issuing.session.execute(
-        select(_access_link.id, _access_link.public_id, _access_link.purpose, _access_link.key_id)
-        .where(condition, _access_link.revoked_at.is_(None))
-        .order_by(_access_link.id.desc())
-    )
-    for row in rows:
+    for row in links.all(issuing.session, of):
         key = issuing.keys.derive(row.purpose, row.key_id)
         if key is not None:
             return IssuedLink(row.id, row.public_id, link_token(key, row.public_id))
@@ -119,24 +129,23 @@ def _issue(
 ) -> IssuedLink:
     public_id = random_id()
     token = link_token(issuing.keys.derive_current(purpose), public_id)
-    link = AccessLink(
-        public_id=public_id,
-        purpose=purpose,
-        patient_id=patient_id,
-        follow_up_id=follow_up_id,
-        key_id=issuing.keys.current_id,
-        token_hash=token_hash(token),
-        issued_at=issuing.now,
-        late_until=late_until,
-    )
-    issuing.session.add(link)
-    issuing.session.flush()
+    link = {
+        "public_id": public_id,
+        "purpose": purpose,
+        "patient_id": patient_id,
+        "follow_up_id": follow_up_id,
+        "key_id": issuing.keys.current_id,
+        "token_hash": token_hash(token),
+        "issued_at": issuing.now,
+        "late_until": late_until,
+    }
+    ((link_id,),) = _ISSUE.all(issuing.session, link)
     audit.record(
         issuing.session,
         action="link_issued",
         subject="access_link",
-        subject_id=link.id,
+        subject_id=link_id,
         by=issuing.by,
         now=issuing.now,
     )
-    return IssuedLink(link.id, public_id, token)
+    return IssuedLink(link_id, public_id, token)

@@ -84,7 +84,11 @@ _NEXT_DUE_ON = (
 _NEXT_FORM = (
     select(
         _NEXT_DUE_ON.label("due_on"),
-        and_(_contact.emails_stopped_at.is_(None), func.coalesce(_contact.email, "") != "").label("has_emails"),
+        and_(
+            _contact.emails_stopped_at.is_(None),
+            _contact.email_bounced_at.is_(None),
+            func.coalesce(_contact.email, "") != "",
+        ).label("has_emails"),
     )
     .join_from(table_of(Patient), table_of(Contact), _contact.patient_id == _patient.id)
     .join(table_of(Enrolment), _enrolment.patient_id == _patient.id)

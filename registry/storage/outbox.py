@@ -1,13 +1,27 @@
 """The outbox: rows are claimed before anything is sent, and marked by whoever still holds the claim."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, Select, and_, func, literal, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Label,
+    Select,
+    and_,
+    bindparam,
+    case,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlmodel import Session
 
+from registry.storage.database import Rows
 from registry.storage.follow_ups import Answered, answered_columns
 from registry.storage.models import (
     Assessment,
@@ -22,6 +36,7 @@ from registry.storage.models import (
     ReminderState,
 )
 from registry.storage.models.base import table_of
+from registry.storage.prepared import Prepared
 
 _assessment = table_of(Assessment).c
 _contact = table_of(Contact).c
@@ -51,84 +66,98 @@ class Moment:
     admits_retry: bool = True
 
 
-def claim_due(session: Session, *, site_id: int, moment: Moment, lease_ends_at: datetime, limit: int) -> list[Claim]:
-    """Claim up to `limit` mails of a site that are due; costs what is due, by two partial indexes."""
-    of_site = select(_patient.id).where(_patient.id == _reminder.patient_id, _patient.site_id == site_id)
+def _state_is(state: ReminderState) -> ColumnElement[bool]:
+    # Written out, not bound: a partial index serves only a condition that the planner can read.
+    return _reminder.state == literal_column(f"'{state}'")
+
+
+def _claiming(is_due: ColumnElement[bool], is_admitted: str) -> Prepared:
+    """Claim the rows of a site that are due in one way, in the order of their days."""
+    of_site = select(_patient.id).where(_patient.id == _reminder.patient_id, _patient.site_id == bindparam("of_site"))
+    at_any_hour = _reminder.kind == literal_column(f"'{ReminderKind.FRESH_LINK}'")
     due = (
         select(_reminder.id)
-        .where(_is_due(moment), of_site.exists())
+        .where(is_due, or_(bindparam(is_admitted, type_=Boolean()), at_any_hour), of_site.exists())
         .order_by(_reminder.due_on, _reminder.follow_up_id, _reminder.rung)
-        .limit(limit)
+        .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
     )
-    rows = session.execute(
-        update(Reminder)
+    claimed = {"state": literal_column(f"'{ReminderState.CLAIMED}'"), "fence": _reminder.fence + literal_column("1")}
+    return Prepared(
+        update(table_of(Reminder))
         .where(_reminder.id.in_(due))
-        .values(
-            state=ReminderState.CLAIMED,
-            fence=_reminder.fence + 1,
-            claimed_at=moment.now,
-            next_attempt_at=lease_ends_at,
-        )
-        .returning(_reminder.id, _reminder.fence)
+        .values(**claimed)
+        .returning(_reminder.id, _reminder.fence, _reminder.due_on, _reminder.follow_up_id, _reminder.rung)
     )
-    return [Claim(row.id, row.fence) for row in rows]
 
 
-def _is_due(moment: Moment) -> ColumnElement[bool]:
-    """Planned for today or earlier, or waiting for an attempt whose time has come (or a lost claim)."""
-    # Written out, not bound: a partial index serves only a condition that the planner can read.
-    state = literal(ReminderState.PLANNED, _reminder.state.type, literal_execute=True)
-    planned = and_(_reminder.state == state, _reminder.due_on <= moment.today, *_at_any_hour(moment.admits_first))
-    waiting = and_(
-        *_at_any_hour(moment.admits_retry),
-        _reminder.next_attempt_at <= moment.now,
-        _reminder.state.in_([ReminderState.CLAIMED, ReminderState.DEFERRED, ReminderState.UNKNOWN]),
-    )
-    return or_(planned, waiting)
+_CLAIM_PLANNED = _claiming(
+    and_(_state_is(ReminderState.PLANNED), _reminder.due_on <= bindparam("today")), "admits_first"
+)
+_CLAIM_WAITING = _claiming(
+    and_(
+        _reminder.next_attempt_at <= bindparam("now"),
+        or_(*map(_state_is, (ReminderState.CLAIMED, ReminderState.DEFERRED, ReminderState.UNKNOWN))),
+    ),
+    "admits_retry",
+)
 
 
-def _at_any_hour(is_sending_hour: bool) -> tuple[ColumnElement[bool], ...]:
-    return () if is_sending_hour else (_reminder.kind == ReminderKind.FRESH_LINK,)
+def claim_due(rows: Rows, *, site_id: int, moment: Moment, lease_ends_at: datetime, limit: int) -> list[Claim]:
+    """Claim up to `limit` mails of a site that are due; costs what is due, by two partial indexes."""
+    claimed = {"of_site": site_id, "claimed_at": moment.now, "next_attempt_at": lease_ends_at}
+    waiting = {"now": moment.now, "admits_retry": moment.admits_retry, "most": limit}
+    found = [*_CLAIM_WAITING.all(rows, claimed | waiting)]
+    # Those that wait for another attempt are few, and have been due for longest.
+    if len(found) < limit:
+        planned = {"today": moment.today, "admits_first": moment.admits_first, "most": limit - len(found)}
+        found += _CLAIM_PLANNED.all(rows, claimed | planned)
+    in_order = sorted(found, key=lambda row: (row.due_on, row.follow_up_id, row.rung))
+    return [Claim(row.id, row.fence) for row in in_order]
 
 
-def give_up_lost_sendings(session: Session, *, now: datetime, next_attempt_at: datetime) -> dict[int, ReminderState]:
+_LOST = (_state_is(ReminderState.SENDING), _reminder.next_attempt_at <= bindparam("now"))
+_LOST_AGAIN = Prepared(
+    update(table_of(Reminder)).where(*_LOST, _reminder.failed_at.is_not(None)).returning(_reminder.id)
+)
+_LOST_ONCE = Prepared(update(table_of(Reminder)).where(*_LOST).returning(_reminder.id))
+
+
+def give_up_lost_sendings(rows: Rows, *, now: datetime, next_attempt_at: datetime) -> dict[int, ReminderState]:
     """Rows whose sender died during SMTP: nobody knows whether the mail was accepted; the second is the last."""
-    lost = (
-        update(Reminder)
-        .where(_reminder.state == ReminderState.SENDING, _reminder.next_attempt_at <= now)
-        .returning(_reminder.id)
-    )
-    last = lost.where(_reminder.failed_at.is_not(None)).values(
-        state=ReminderState.REJECTED, next_attempt_at=None, failure="the sender stopped twice"
-    )
-    again = lost.values(
-        state=ReminderState.UNKNOWN, next_attempt_at=next_attempt_at, failed_at=now, failure="the sender stopped"
-    )
-    rejected = {row.id: ReminderState.REJECTED for row in session.execute(last)}
-    return rejected | {row.id: ReminderState.UNKNOWN for row in session.execute(again)}
+    last = {"state": ReminderState.REJECTED, "next_attempt_at": None, "failure": "the sender stopped twice"}
+    again = {"state": ReminderState.UNKNOWN, "next_attempt_at": next_attempt_at, "failed_at": now}
+    rejected = {row.id: ReminderState.REJECTED for row in _LOST_AGAIN.all(rows, {"now": now, **last})}
+    unknown = _LOST_ONCE.all(rows, {"now": now, **again, "failure": "the sender stopped"})
+    return rejected | {row.id: ReminderState.UNKNOWN for row in unknown}
 
 
-def release(session: Session, claims: Sequence[Claim]) -> None:
-    """Give claims back that nothing was done with."""
+IS_HELD = (_reminder.id == bindparam("claimed_id"), _reminder.fence == bindparam("held"))
+_MARK = Prepared(update(table_of(Reminder)).where(*IS_HELD).returning(_reminder.id))
+_WAS_TRIED = _reminder.n_attempts > literal_column("0")
+_RELEASE = Prepared(
+    update(table_of(Reminder))
+    .where(*IS_HELD)
+    .values(
+        state=case(
+            (_reminder.failed_at.is_not(None), literal_column(f"'{ReminderState.UNKNOWN}'")),
+            (_WAS_TRIED, literal_column(f"'{ReminderState.DEFERRED}'")),
+            else_=literal_column(f"'{ReminderState.PLANNED}'"),
+        ),
+        next_attempt_at=case((_WAS_TRIED, bindparam("now", type_=_reminder.next_attempt_at.type)), else_=None),
+    )
+)
+
+
+def release(rows: Rows, claims: Iterable[Claim], *, now: datetime) -> None:
+    """Give claims back that nothing was done with: each is again what it was, and due."""
     for claim in claims:
-        mark(session, claim, state=ReminderState.PLANNED, next_attempt_at=None)
+        _RELEASE.run(rows, {"claimed_id": claim.id, "held": claim.fence, "now": now})
 
 
-def mark(session: Session, claim: Claim, **values: object) -> bool:
+def mark(rows: Rows, claim: Claim, **values: object) -> bool:
     """Write what became of a row; False when somebody else has claimed it since."""
-    statement = update(Reminder).where(_reminder.id == claim.id, _reminder.fence == claim.fence)
-    return bool(session.execute(statement.values(**values)).rowcount == 1)  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class LadderFacts:
-    """A mail among the others of its follow-up."""
-
-    is_overtaken: bool
-    """Whether a later rung has come due meanwhile, as after an outage."""
-    first_sent_at: datetime | None
-    last_rung: int
+    return bool(_MARK.all(rows, {"claimed_id": claim.id, "held": claim.fence, **values}))
 
 
 @dataclass(frozen=True)
@@ -146,24 +175,6 @@ class PlannedMail:
     """Whether the patient has asked to be phoned instead, and nobody has called yet."""
 
 
-@dataclass(frozen=True)
-class DueMail(PlannedMail):
-    """A claimed mail, with what decides which words it carries."""
-
-    ladder: LadderFacts
-
-
-def due_mail(session: Session, claim: Claim, *, today: date) -> DueMail | None:
-    """The facts of a claimed mail, read at the moment of sending; None when the claim was lost."""
-    statement = _mails().where(_reminder.id == claim.id, _reminder.fence == claim.fence)
-    # Whoever corrects the address waits until this mail's link is in the database, where it can be revoked.
-    found = session.execute(statement.with_for_update(read=True, of=Contact)).first()
-    if found is None:
-        return None
-    mail = _planned_mail(found)
-    return DueMail(**vars(mail), ladder=_ladder_facts(session, mail.reminder, mail.follow_up, today=today))
-
-
 def planned_mails(session: Session, *, site_id: int, until: date) -> Iterator[PlannedMail]:
     """Every mail of a site that is planned for a day up to this one, in order; costs what is planned until then."""
     state = literal(ReminderState.PLANNED, _reminder.state.type, literal_execute=True)
@@ -174,7 +185,7 @@ def planned_mails(session: Session, *, site_id: int, until: date) -> Iterator[Pl
 
 def _mails() -> Select[*tuple[Any, ...]]:
     return (
-        select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, _wants_call(), *answered_columns())
+        select(Reminder, FollowUp, Operation, Patient, Contact, Enrolment, wants_call_column(), *answered_columns())
         .join(FollowUp, _follow_up.id == _reminder.follow_up_id)
         .join(Operation, _operation.id == _follow_up.operation_id)
         .join(Patient, _patient.id == _reminder.patient_id)
@@ -198,24 +209,10 @@ def _planned_mail(row: Any) -> PlannedMail:
     )
 
 
-def _wants_call() -> Label[bool]:
+def wants_call_column() -> Label[bool]:
+    """Whether the patient of a follow-up has asked to be phoned instead, and nobody has called yet."""
     of_form = (_phone_request.follow_up_id == _follow_up.id, _phone_request.closed_at.is_(None))
     return select(_phone_request.id).where(*of_form).correlate(table_of(FollowUp)).exists().label("wants_call")
-
-
-def _ladder_facts(session: Session, reminder: Reminder, follow_up: FollowUp, *, today: date) -> LadderFacts:
-    """The others of the same ladder; what was sent for an earlier day of the operation is another ladder."""
-    is_kept = _reminder.state != ReminderState.SKIPPED
-    is_of_window = _reminder.due_on >= follow_up.opens_on
-    later = and_(_reminder.rung > reminder.rung, _reminder.due_on <= today, is_kept)
-    row = session.execute(
-        select(
-            func.min(_reminder.sent_at).filter(is_of_window).label("first_sent_at"),
-            func.max(_reminder.rung).filter(is_kept).label("last_rung"),
-            func.count().filter(later).label("n_later"),
-        ).where(_reminder.follow_up_id == follow_up.id, _reminder.kind == ReminderKind.LADDER)
-    ).one()
-    return LadderFacts(row.n_later > 0, row.first_sent_at, row.last_rung)
 
 
 def reminders_of_patient(session: Session, *, patient_id: int) -> Sequence[tuple[Reminder, FollowUp]]:

@@ -30,7 +30,7 @@ class Prepared:
         _execute(connection, self._words_for(values, connection.dialect), values).close()
 
     def all(self, rows: Rows, values: Mapping[str, Any]) -> Sequence[Any]:
-        """Every row of a statement that looks, its columns by name."""
+        """Every row of a statement that looks, or of one that says what it has changed, its columns by name."""
         connection = _connection(rows)
         words = self._words_for(values, connection.dialect)
         return words.converted(_execute(connection, words, values).fetchall())
@@ -58,7 +58,7 @@ class _Words:
         self._usual = {name: compiled.params[name] for name, parameter in bound.items() if not parameter.required}
         order: Sequence[str] = compiled.positiontup if compiled.positional else list(bound)
         self._taken = [(name, _taken_by_driver(bound[name].type, dialect)) for name in order]
-        columns = tuple(statement.selected_columns) if isinstance(statement, Select) else ()
+        columns = tuple(statement.exported_columns)
         self._row: Any = namedtuple("_row", [column.key for column in columns], rename=True)  # type: ignore[misc]
         given = [(place, _given_by_driver(column.type, dialect)) for place, column in enumerate(columns)]
         self._given = [(place, convert) for place, convert in given if convert is not None]

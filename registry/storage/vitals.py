@@ -6,10 +6,11 @@ from sqlalchemy import and_, func, select
 
 from registry.domain.alarms import ANSWERS_WITHIN, MailFacts
 from registry.storage.database import Session
-from registry.storage.models import Assessment, Reminder, ReminderState
+from registry.storage.models import Assessment, Heartbeat, Reminder, ReminderState
 from registry.storage.models.base import table_of
 
 _assessment = table_of(Assessment).c
+_heartbeat = table_of(Heartbeat).c
 _reminder = table_of(Reminder).c
 
 _LOOKS_BACK = timedelta(days=30)
@@ -25,6 +26,7 @@ def mail_facts(session: Session, *, now: datetime) -> MailFacts:
         n_refused=_n_refused(session, since=max(last_accepted_at or now - _LOOKS_BACK, now - _LOOKS_BACK)),
         n_sent=n_sent,
         n_answered=n_answered,
+        bounces_unread_since=session.execute(select(_heartbeat.bounces_unread_since)).scalar(),
     )
 
 

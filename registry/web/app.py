@@ -18,7 +18,7 @@ from registry.web import demo, rendering
 from registry.web.errors import register_errors
 from registry.web.patient import consent, form, preferences, regions, routes, sending
 from registry.web.security import protect
-from registry.web.staff import accounts, answers, calls, patients, reports, review, tablet
+from registry.web.staff import accounts, answers, bounced, calls, patients, reports, review, tablet, today
 from registry.web.state import State, attach, now, state
 
 # What an address may be kept by: of other values two may be equal and not written alike.
@@ -78,7 +78,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
     for blueprint in (
-        module.blueprint for module in (accounts, patients, answers, tablet, calls, review, reports, demo)
+        module.blueprint
+        for module in (accounts, today, patients, answers, tablet, calls, review, bounced, reports, demo)
     ):
         app.register_blueprint(blueprint)
     app.add_url_rule("/", view_func=home)
@@ -87,8 +88,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
 
 
 def home() -> Response:
-    """Staff begin at their patients; patients come by a link."""
-    return redirect(url_for("patients.listed"), code=303)
+    """Staff begin at what is to be done today; patients come by a link."""
+    return redirect(url_for("today.shown"), code=303)
 
 
 def healthz() -> tuple[dict[str, Any], int]:

@@ -1,6 +1,7 @@
 """`make bench`: run every benchmark."""
 
-from tests.benchmarks import form_submissions
+from tests.benchmarks import dispatch, form_submissions
 
 if __name__ == "__main__":
     form_submissions.main()
+    dispatch.main()

@@ -33,6 +33,8 @@ from registry.storage.models import (
 from tests.factories import make_operation, make_patient
 from tests.postgresql import Cluster
 
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 RULES = {
@@ -388,6 +390,14 @@ def test_an_operation_without_its_day_is_refused(rows: Database, changes: dict[s
         (update(Reminder).values(state=ReminderState.SKIPPED), "skipped_says_why"),
         (update(Reminder).values(skip_reason=SkipReason.DIED), "skipped_says_why"),
         (update(Reminder).values(state=ReminderState.ACCEPTED), "accepted_says_when"),
+        (update(Reminder).values(state=ReminderState.BOUNCED, bounced_at=AT), "accepted_says_when"),
+        (
+            update(Reminder).values(state=ReminderState.BOUNCED, sent_at=AT),
+            "bounced_says_when",
+        ),
+        (update(Contact).values(email_bounced_at=AT), "bounced_says_why"),
+        (update(Contact).values(email_bounced_at=AT, email_bounce="full", email=None), "bounced_says_why"),
+        (update(Contact).values(n_soft_bounces=1), "soft_bounces_counted"),
         (update(FollowUp).values(closes_on=date(2000, 1, 1)), "window_in_order"),
         (update(Patient).values(birth_year=1879), "birth_year_plausible"),
         (update(Patient).values(language="fr"), "language_known"),

@@ -8,7 +8,8 @@ from sqlmodel import Session, col
 
 from registry.config import Settings
 from registry.domain.alarms import Alarm
-from registry.mail.transport import Refused, TryLater
+from registry.domain.sending_guard import Hold
+from registry.mail.transport import Refused, TryLater, Unwelcome
 from registry.security.keys import KeyRing
 from registry.services.health import SAID, Health, beat, health_of
 from registry.storage.database import Database
@@ -140,3 +141,25 @@ def test_a_mail_of_unknown_fate_is_no_refusal(desk: Desk) -> None:
     desk.write(lambda session: session.execute(unknown.values(**values)))
 
     assert health(desk, desk.now + HOUR).alarms == ()
+
+
+def test_a_server_that_minds_our_mails_is_an_alarm_until_it_takes_one(desk: Desk) -> None:
+    for _ in range(3):
+        desk.enrol()
+    desk.transport.failures = [Unwelcome("554 5.7.1 spam")] * 3
+    ticks = iter(range(60))
+    while desk.transport.failures:
+        desk.run(desk.now + next(ticks) * timedelta(minutes=1))
+
+    assert health(desk, desk.now + HOUR).alarms == (Alarm.MAIL_UNWELCOME,)
+    desk.run(desk.now + 8 * HOUR)
+    assert health(desk, desk.now + 9 * HOUR).alarms == ()
+
+
+def test_mails_that_are_held_back_are_an_alarm_and_an_earlier_time_is_not_written_down(desk: Desk) -> None:
+    health(desk, desk.now)
+    with desk.database.transaction() as session:
+        alarms = beat(session, now=desk.now - HOUR, hold=Hold.CLOCK_BEHIND)
+    with desk.database.look() as rows:
+        assert health_of(rows, now=desk.now) == Health(desk.now, (Alarm.SENDING_HELD,))
+    assert alarms == (Alarm.SENDING_HELD,)

@@ -10,12 +10,13 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, insert, update
+from sqlalchemy import Connection, insert, update
 from sqlmodel import Session, col, select
 
 from registry.config import Settings
 from registry.domain.ladder import SkipReason
 from registry.domain.vocabularies import OperationState, Region, Sex
+from registry.mail.outgoing import Outgoing
 from registry.mail.transport import OutcomeUnknown, Refused, TryLater, transport_of
 from registry.security.keys import KeyRing
 from registry.security.tokens import random_id
@@ -68,9 +69,10 @@ class MemoryTransport:
     ) -> None:
         return None
 
-    def send(self, message: EmailMessage, *, recipient: str) -> None:
-        self.on_send(message)
-        self.mails.append(message)
+    def send(self, message: Outgoing, *, recipient: str, sender: str) -> None:
+        read = message.parsed()
+        self.on_send(read)
+        self.mails.append(read)
         self.recipients.append(recipient)
         if self.failures:
             raise self.failures.pop(0)
@@ -99,7 +101,8 @@ class Desk:
             return patient.id
 
     def run(self, at: datetime | None = None) -> dict[str, int]:
-        dispatch = Dispatch(self.database, self.settings, self.keys, self.transport, lambda: at or self.now)
+        clock = lambda: at or self.now  # noqa: E731
+        dispatch = Dispatch(self.database, self.settings, self.keys, self.transport, clock, chance=lambda: 0.0)
         return dict(send_due_reminders(dispatch))
 
     def on(self, day: date) -> datetime:
@@ -494,6 +497,36 @@ def test_a_skipped_mail_is_audited_with_its_reason(desk: Desk) -> None:
     assert details == {"reason": "emails_stopped"}
 
 
+@pytest.mark.parametrize(("happen", "reason"), STOPS)
+def test_what_happened_while_the_mail_before_it_was_on_its_way_stops_a_mail(
+    desk: Desk, happen: Callable[[Session, int], None], reason: SkipReason
+) -> None:
+    """Both were made ready together."""
+    desk.enrol(email="first@example.org")
+    patient_id = desk.enrol(email="second@example.org")
+    desk.transport.on_send = lambda _message: desk.write(lambda session: happen(session, patient_id))
+
+    desk.run()
+
+    assert desk.transport.recipients == ["first@example.org"]
+    assert next(row for row in desk.rows() if row.patient_id == patient_id).skip_reason == reason
+
+
+def test_an_address_that_was_corrected_while_the_mail_before_it_was_on_its_way_is_the_one_that_counts(
+    desk: Desk,
+) -> None:
+    desk.enrol(email="first@example.org")
+    patient_id = desk.enrol(email="wrong@example.org")
+
+    def correct(session: Session) -> None:
+        session.execute(update(Contact).where(col(Contact.patient_id) == patient_id).values(email="right@example.org"))
+
+    desk.transport.on_send = lambda _message: desk.write(correct)
+    desk.run()
+
+    assert desk.transport.recipients == ["first@example.org", "right@example.org"]
+
+
 # Several dispatchers
 
 
@@ -571,10 +604,10 @@ def test_without_the_claim_two_dispatchers_send_twice(desk: Desk, monkeypatch: p
     desk.write(lambda session: many_due(session, 1, desk.now))
     together = Barrier(2)
 
-    def look_without_claiming(session: Session, **_: object) -> list[Claim]:
-        planned = session.exec(select(Reminder).where(Reminder.state == ReminderState.PLANNED))
-        found = [Claim(row.id, row.fence) for row in planned]
-        session.commit()
+    def look_without_claiming(rows: Connection, **_: object) -> list[Claim]:
+        planned = select(Reminder.id, Reminder.fence).where(Reminder.state == ReminderState.PLANNED)
+        found = [Claim(row.id, row.fence) for row in rows.execute(planned)]
+        rows.commit()
         if found:
             together.wait(timeout=10)
         return found
@@ -587,18 +620,22 @@ def test_without_the_claim_two_dispatchers_send_twice(desk: Desk, monkeypatch: p
 
 
 @on_postgresql
-def test_a_claim_lost_at_the_last_moment_sends_nothing(desk: Desk) -> None:
+def test_a_claim_lost_at_the_last_moment_sends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.enrol()
     other = Database(desk.settings.database.url)
     stolen: list[bool] = []
 
-    def steal(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        if statement.startswith("UPDATE reminder") and "n_attempts" in statement and not stolen:
+    mark = outbox.mark
+
+    def mark_late(rows: Connection, claim: Claim, **values: object) -> bool:
+        if not stolen:
             stolen.append(True)
             with other.transaction() as session:
                 session.execute(update(Reminder).values(fence=Reminder.fence + 1))
+        return mark(rows, claim, **values)
 
-    event.listen(desk.database.engine, "before_cursor_execute", steal)
+    # Patched because nothing else stands between the look and the mark of one transaction.
+    monkeypatch.setattr(outbox, "mark", mark_late)
     outcome = desk.run()
     other.dispose()
 
@@ -619,6 +656,27 @@ def test_a_dispatcher_whose_claim_was_taken_over_writes_nothing_down(desk: Desk)
 
     assert outcome == {"lost_claim": 1}
     assert desk.rows()[0].state == ReminderState.SENDING
+
+
+def test_a_claim_is_renewed_before_a_mail_that_waited_for_the_others(desk: Desk) -> None:
+    for number in range(3):
+        desk.enrol(email=f"p{number}@example.org")
+    minutes: list[int] = []
+    leases: list[timedelta] = []
+
+    def clock() -> datetime:
+        return desk.now + timedelta(minutes=9 * len(minutes))
+
+    def wait(_message: EmailMessage) -> None:
+        (row,) = [row for row in desk.rows() if row.state == ReminderState.SENDING]
+        assert row.next_attempt_at is not None
+        leases.append(row.next_attempt_at - clock())
+        minutes.append(9)
+
+    desk.transport.on_send = wait
+    send_due_reminders(Dispatch(desk.database, desk.settings, desk.keys, desk.transport, clock))
+
+    assert leases == [LEASE] * 3
 
 
 # What the server said

@@ -72,7 +72,7 @@ def test_signing_in_leads_back_to_the_page_that_was_wanted(desk: Desk) -> None:
     ],
 )
 def test_signing_in_never_leads_elsewhere(desk: Desk, back: str) -> None:
-    assert desk.sign_in(back=back).headers["Location"] == "/patients"
+    assert desk.sign_in(back=back).headers["Location"] == "/today"
 
 
 def test_a_wrong_password_and_an_unknown_name_look_alike(desk: Desk) -> None:
@@ -385,7 +385,17 @@ def test_a_patient_of_another_site_is_not_there(alice: Desk, database: Database,
 
 def test_every_page_of_a_demonstration_says_that_it_is_one(alice: Desk) -> None:
     patient = alice.enrol()
-    pages = ["/login", "/patients", "/patients/new", "/reports/cohort", "/demo/outbox", "/nowhere", patient]
+    pages = [
+        "/login",
+        "/today",
+        "/phone-queue",
+        "/patients",
+        "/patients/new",
+        "/reports/cohort",
+        "/demo/outbox",
+        "/nowhere",
+        patient,
+    ]
     pages += [f"{patient}/{page}" for page in ("contact", "operations/new", "classification", "withdrawal", "death")]
 
     unmarked = [page for page in pages if not re.search("DEMO|デモ", alice.client.get(page).get_data(as_text=True))]

@@ -52,7 +52,7 @@ def test_no_page_of_the_staff_opens_afterwards(alice: Desk) -> None:
     patient = alice.patient()
     hand_over(alice, patient)
 
-    pages = ["/patients", patient.path, f"{patient.form_path}/paper", "/phone-queue", "/answers-to-review"]
+    pages = ["/today", "/patients", patient.path, f"{patient.form_path}/paper", "/phone-queue", "/answers-to-review"]
     pages += ["/reports/cohort", "/patients/new", f"{patient.form_path}/tablet", f"{patient.form_path}/paper.pdf"]
     responses = [alice.client.get(page) for page in pages]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.processes import registry_environment, run
+from tests.returned import returned_mail
 
 HEADER = "study_id,sex,birth_year,operated_on,procedure,lumbar_disease,before_on,low_back_before,M12_on,low_back_M12"
 COHORT = ["report", "cohort", "--item", "low_back", "--timepoint", "M12", "--grouping", "lumbar_disease"]
@@ -177,3 +178,20 @@ def test_the_dry_run_of_a_hospital_keeps_to_its_days(environment: dict[str, str]
 
 
 LINE = r"2026-1[12]-\d\d (Mon|Tue|Wed|Thu|Fri|Sat|Sun)  D-\d{3}  (before|M\d+)  mail \d+(  not sent: [a-z ]+)?"
+
+
+def test_returned_mails_are_read_where_the_settings_say(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "returned"
+    source = {"REGISTRY_BOUNCES_ADDRESS": "bounces@hospital.example", "REGISTRY_BOUNCES_FOLDER": str(folder)}
+    nowhere, missing = run(["bounces", "read"], environment), run(["bounces", "read"], environment | source)
+    folder.mkdir()
+    empty = run(["bounces", "read"], environment | source)
+    (folder / "1").write_bytes(returned_mail("postfix-unknown-user"))
+    (folder / "2").write_bytes(returned_mail("vacation-by-header"))
+    read = run(["bounces", "read"], environment | source)
+
+    assert (nowhere.returncode, missing.returncode, empty.returncode, read.returncode) == (1, 1, 0, 0)
+    assert "the settings name no place where mails come back to" in nowhere.stderr
+    assert "registry: bounces.folder: FileNotFoundError" in missing.stderr
+    assert (empty.stdout, read.stdout) == ("Nothing came back.\n", "1 auto_reply, 1 unsigned\n")
+    assert ((folder / "odd" / "1").exists(), (folder / "done" / "2").exists()) == (True, True)

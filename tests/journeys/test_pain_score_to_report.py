@@ -113,7 +113,7 @@ def _sign_in(page: Page, live: Live) -> None:
     page.get_by_label("Name").fill("alice")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/patients")
+    page.wait_for_url("**/today")
 
 
 def _staff_who_enrolled(browser: Browser, live: Live) -> Page:

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.journeys.processes import (
     running,
     wait_until,
 )
+from tests.returned import returned_mail
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
@@ -185,6 +187,37 @@ def test_a_scheduler_gives_a_sign_of_life_and_doctor_misses_it(environment: dict
     assert (never.returncode, "The scheduler is not running" in never.stdout) == (1, True)
     assert (alive.returncode, "Nothing is wrong." in alive.stdout) == (0, True)
     assert (silent.returncode, "last sign at 2026-11-20 03:00:00 UTC" in silent.stdout) == (1, True)
+
+
+def test_a_scheduler_reads_returned_mails(environment: dict[str, str], tmp_path: Path) -> None:
+    assert run(["database", "upgrade"], environment).returncode == 0
+    folder = tmp_path / "returned"
+    folder.mkdir()
+    (folder / "1").write_bytes(returned_mail("postfix-unknown-user"))
+    source = {"REGISTRY_BOUNCES_ADDRESS": "bounces@hospital.example", "REGISTRY_BOUNCES_FOLDER": str(folder)}
+
+    with running("scheduler", environment | source) as process:
+        wait_until(lambda: (folder / "odd" / "1").exists())
+        process.terminate()
+        said, _ = process.communicate(timeout=STOP_SECONDS)
+
+    assert "Returned mails: 1 unsigned" in said
+
+
+def test_a_scheduler_that_need_not_read_returned_mails_ends_the_alarm(environment: dict[str, str]) -> None:
+    environment["REGISTRY_DEMO_NOW"] = "2026-11-20T12:00:00+09:00"
+    assert run(["database", "upgrade"], environment).returncode == 0
+    nowhere = {"REGISTRY_BOUNCES_ADDRESS": "b@hospital.example", "REGISTRY_BOUNCES_FOLDER": "/nowhere"}
+    assert run(["bounces", "read"], environment | nowhere).returncode == 1
+    unread = "SELECT count(*) FROM heartbeat WHERE bounces_unread_since IS NOT NULL"
+    before = ask(environment, unread)
+
+    with running("scheduler", environment) as process:
+        wait_until(lambda: ask(environment, unread) == [(0,)])
+        process.terminate()
+        process.wait(timeout=STOP_SECONDS)
+
+    assert before == [(1,)]
 
 
 def test_a_request_that_cannot_be_read_leaves_no_token_in_the_log(environment: dict[str, str]) -> None:

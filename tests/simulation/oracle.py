@@ -109,11 +109,15 @@ def _move(forms: dict[str, _Form], name: str, form: _Form, days: list[date], tod
     form.sent = sent
     if form.closes < today:
         return
-    first = max((number for number, on in sent.items() if on < form.opens), default=-1) + 1
+    is_begun = any(on >= form.opens for on in sent.values())
+    first = max((number for number, on in sent.items() if form.is_before or on < form.opens), default=-1) + 1
+    if form.is_before:
+        # Every third day there is one, whichever it is; what is to come is counted on.
+        days = [day for day in days if day not in sent.values() and not (is_begun and day <= today)]
     wanted = {first + number: day for number, day in enumerate(days)}
-    if any(on >= form.opens for on in sent.values()):
-        wanted = {number: day for number, day in wanted.items() if day > today}
-    form.waiting = {number: day for number, day in wanted.items() if number not in sent}
+    form.waiting = {
+        number: day for number, day in wanted.items() if number not in sent and not (is_begun and day <= today)
+    }
 
 
 def _months_later(day: date, months: int) -> date:

@@ -1,7 +1,7 @@
 """Ten years on a virtual clock: the mails that left beside those that the published rules ask for."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from registry.config import Settings
 from registry.security.keys import KeyRing
 from registry.storage.database import Database
-from tests.simulation.lives import DAYS, SITES, ZERO, Life, Outage, What, lives, outages
+from tests.simulation.lives import DAYS, SITES, ZERO, Happening, Life, Outage, What, lives, outages
 from tests.simulation.oracle import Mail, expected, first_moments
 from tests.simulation.world import World
 
@@ -46,6 +46,19 @@ def test_ten_years_of_mails_leave_on_the_mornings_that_the_rules_name(world: Wor
     assert difference(world, lives(SEED, 60), outages(SEED)) == SAME
     # Each was handed over once: what the rows say is what the way out has seen.
     assert len(world.post.recipients) == len(world.mails()) > 600
+
+
+def test_an_operation_that_moves_again_and_again_is_written_about_until_its_eve(world: World) -> None:
+    """Mails that went out for an earlier day must not count as later than those for a new day."""
+    begins = date(2030, 6, 15)
+    moves = ((0, date(2030, 8, 5)), (11, date(2030, 8, 16)), (46, date(2030, 8, 22)), (53, date(2030, 9, 25)))
+    moved = (Happening(begins + timedelta(days=days), What.PLANNED, day) for days, day in moves)
+    answered = Happening(begins + timedelta(days=7), What.ANSWERED, timepoint="before")
+    happenings = sorted([Happening(begins, What.ENROLLED), *moved, answered], key=lambda one: one.on)
+    life = Life(1, "BERLIN", tuple(happenings))
+
+    assert difference(world, [life], []) == SAME
+    assert len([mail for mail in world.mails() if mail[2] > date(2030, 8, 7)]) > 8
 
 
 @pytest.mark.long

@@ -18,6 +18,8 @@ from registry.domain.errors import ConfigurationProblems
 ROOT = Path(__file__).parents[2]
 OWN = (ROOT / "config.toml").read_text()
 SCALARS = (str, int, bool)
+OWN_BOUNCES = (OWN[OWN.index("[bounces]") : OWN.index("[security]")], "")
+"""What takes the file's own section out, so that another can stand in its place."""
 
 type_of_file = Callable[..., Path]
 
@@ -129,8 +131,18 @@ VALUES = {
     "mail.user": ("registry", "registry"),
     "mail.password": ("a secret = with # signs", "a secret = with # signs"),
     "mail.sender": ("desk@example.org", "desk@example.org"),
+    "mail.connections": ("8", 8),
+    "mail.most_per_hour": ("500", 500),
     "mail.reply_to": ("", ""),
     "mail.folder": ("/srv/outbox", Path("/srv/outbox")),
+    "bounces.address": ("bounces@example.org", "bounces@example.org"),
+    "bounces.folder": ("/srv/bounces", Path("/srv/bounces")),
+    "bounces.host": ("imap.example.org", "imap.example.org"),
+    "bounces.port": ("143", 143),
+    "bounces.tls": ("starttls", "starttls"),
+    "bounces.user": ("bounces", "bounces"),
+    "bounces.password": ("a secret = with # signs", "a secret = with # signs"),
+    "bounces.mailbox": ("Returned mails", "Returned mails"),
     "security.key_file": ("/srv/key", Path("/srv/key")),
     "security.session_idle_minutes": ("7", 7),
     "security.session_hours": ("1", 1),
@@ -162,6 +174,7 @@ def test_the_environment_wins_over_the_file(name: str, monkeypatch: pytest.Monke
     given, wanted = VALUES[name]
     section, _, field = name.partition(".")
     monkeypatch.setenv("REGISTRY_WEB_BASE_URL", "https://followup.example.org")
+    monkeypatch.setenv("REGISTRY_BOUNCES_ADDRESS", "bounces@example.org")
     monkeypatch.setenv(f"REGISTRY_{section}_{field}".upper(), given)
 
     settings = load_settings(ROOT / "config.toml")
@@ -200,10 +213,54 @@ def test_a_password_in_the_file_is_refused(config: type_of_file) -> None:
     assert problems_in(path) == ("mail.password: keep it out of the file; set REGISTRY_MAIL_PASSWORD instead",)
 
 
+def test_a_password_for_returned_mails_in_the_file_is_refused(config: type_of_file) -> None:
+    path = config(OWN_BOUNCES, ("[security]", '[bounces]\npassword = "hunter2"\n\n[security]'))
+
+    assert problems_in(path) == ("bounces.password: keep it out of the file; set REGISTRY_BOUNCES_PASSWORD instead",)
+
+
 def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_MAIL_PASSWORD", "hunter2")
 
     assert "hunter2" not in repr(load_settings(ROOT / "config.toml"))
+
+
+# Returned mails
+
+
+def test_a_folder_of_returned_mails_counts_from_the_files_folder(config: type_of_file, tmp_path: Path) -> None:
+    given = '[bounces]\naddress = "b@example.org"\nfolder = "back"\n\n[security]'
+    settings = load_settings(config(OWN_BOUNCES, ("[security]", given)))
+
+    assert (settings.bounces.folder, settings.bounces.are_read) == (tmp_path / "back", True)
+
+
+def test_returned_mails_are_read_nowhere_unless_somebody_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_BOUNCES_ADDRESS", "b@example.org")
+
+    assert not load_settings(ROOT / "config.toml").bounces.are_read
+
+
+ROOM = "bounces.address: must have at most 36 characters and no + before the @; a signature is added there"
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (['folder = "back"'], "bounces.address: give the address that mails come back to; without it none is believed"),
+        (['host = "h"'], "bounces.address: give the address that mails come back to; without it none is believed"),
+        (['address = "b@example.org"', 'folder = "back"', 'host = "h"'], "bounces: give a folder or a host, not both"),
+        (['address = "b+c@example.org"'], ROOM),
+        ([f'address = "{"b" * 37}@example.org"'], ROOM),
+        (['address = "b"'], "bounces.address: must be an e-mail address such as followup@example.org"),
+    ],
+)
+def test_settings_for_returned_mails_that_cannot_work_are_a_problem(
+    config: type_of_file, lines: list[str], problem: str
+) -> None:
+    given = "\n".join(["[bounces]", *lines, "", "[security]"])
+
+    assert problems_in(config(OWN_BOUNCES, ("[security]", given))) == (problem,)
 
 
 # The clock

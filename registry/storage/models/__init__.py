@@ -9,10 +9,19 @@ from registry.storage.models.correspondence import (
     ReminderKind,
     ReminderState,
 )
-from registry.storage.models.follow_up import Answer, Assessment, BodyMarking, FollowUp, PhoneAttempt, PhoneRequest
+from registry.storage.models.follow_up import (
+    Answer,
+    Assessment,
+    BodyMarking,
+    FollowUp,
+    PhoneAttempt,
+    PhoneRequest,
+    PostedLetter,
+)
 from registry.storage.models.heartbeat import Heartbeat
 from registry.storage.models.operations import Classification, Operation
 from registry.storage.models.people import Consent, Contact, Enrolment, Patient, Site
+from registry.storage.models.sender import Sender
 
 __all__ = [
     "AccessLink",
@@ -31,9 +40,11 @@ __all__ = [
     "Patient",
     "PhoneAttempt",
     "PhoneRequest",
+    "PostedLetter",
     "Reminder",
     "ReminderKind",
     "ReminderState",
+    "Sender",
     "Site",
     "Staff",
     "StaffSession",

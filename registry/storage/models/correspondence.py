@@ -71,7 +71,8 @@ class Reminder(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("follow_up_id", "kind", "rung"),
         CheckConstraint("(state = 'skipped') = (skip_reason IS NOT NULL)", name="skipped_says_why"),
-        CheckConstraint("(state = 'accepted') = (sent_at IS NOT NULL)", name="accepted_says_when"),
+        CheckConstraint("(state IN ('accepted', 'bounced')) = (sent_at IS NOT NULL)", name="accepted_says_when"),
+        CheckConstraint("(state = 'bounced') = (bounced_at IS NOT NULL)", name="bounced_says_when"),
         Index(
             "ix__reminder__due",
             "due_on",
@@ -117,5 +118,7 @@ class Reminder(SQLModel, table=True):
     message_id: str | None = Field(default=None, max_length=120, unique=True)
     """Fixed before the first attempt, so that a second copy after a crash can be recognised."""
     sent_at: datetime | None = None
+    bounced_at: datetime | None = None
+    """When it came back; that it was sent, and when, stays."""
     failed_at: datetime | None = None
     failure: str = Field(default="", max_length=300)

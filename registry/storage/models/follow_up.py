@@ -6,7 +6,7 @@ from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from registry.domain.instruments import Mode
-from registry.domain.vocabularies import CallOutcome, CallTime, Respondent, Suspicion
+from registry.domain.vocabularies import CallOrigin, CallOutcome, CallTime, Respondent, Suspicion
 from registry.storage.models.base import one_of
 
 
@@ -130,7 +130,7 @@ class BodyMarking(SQLModel, table=True):
 
 
 class PhoneRequest(SQLModel, table=True):
-    """A patient who would rather answer by telephone; open until somebody has called."""
+    """A patient who asked to be phoned about a form, open until somebody has called; or a call of the ladder."""
 
     __tablename__ = "phone_request"
     __table_args__ = (
@@ -142,6 +142,7 @@ class PhoneRequest(SQLModel, table=True):
             postgresql_where=text("closed_at IS NULL"),
         ),
         CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="closed_says_how"),
+        CheckConstraint("origin <> 'ladder' OR closed_at IS NOT NULL", name="ladder_call_is_over"),
         Index("ix__phone_request__follow_up_id", "follow_up_id"),
         Index("ix__phone_request__patient_id", "patient_id"),
     )
@@ -149,6 +150,7 @@ class PhoneRequest(SQLModel, table=True):
     id: int = Field(default=None, primary_key=True)
     follow_up_id: int = Field(foreign_key="follow_up.id")
     patient_id: int = Field(foreign_key="patient.id")
+    origin: CallOrigin = one_of(CallOrigin, "origin_known", default=CallOrigin.PATIENT)
     call_time: CallTime = one_of(CallTime, "call_time_known")
     requested_at: datetime
     closed_at: datetime | None = None
@@ -162,6 +164,7 @@ class PhoneAttempt(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("phone_request_id", "number"),
         CheckConstraint("number >= 1", name="number_counts_from_one"),
+        CheckConstraint("(outcome = 'call_back') = (call_back_on IS NOT NULL)", name="call_back_has_its_day"),
     )
 
     id: int = Field(default=None, primary_key=True)
@@ -171,3 +174,23 @@ class PhoneAttempt(SQLModel, table=True):
     called_by: str = Field(max_length=100)
     """The member of staff, by number, as in the audit trail."""
     outcome: CallOutcome = one_of(CallOutcome, "outcome_known")
+    call_back_on: date | None = None
+    """The day on which the patient wants to be called instead."""
+
+
+class PostedLetter(SQLModel, table=True):
+    """A letter with the form on paper that was sent by post: for which follow-up, when, and who said so."""
+
+    __tablename__ = "posted_letter"
+    __table_args__ = (
+        UniqueConstraint("follow_up_id", "posted_on"),
+        Index("ix__posted_letter__patient_id", "patient_id"),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    follow_up_id: int = Field(foreign_key="follow_up.id")
+    patient_id: int = Field(foreign_key="patient.id")
+    posted_on: date
+    recorded_at: datetime
+    recorded_by: str = Field(max_length=100)
+    """The member of staff, by number, as in the audit trail."""

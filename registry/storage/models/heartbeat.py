@@ -14,5 +14,7 @@ class Heartbeat(SQLModel, table=True):
 
     id: int = Field(default=1, primary_key=True)
     beat_at: datetime | None = None
+    bounces_unread_since: datetime | None = None
+    """Since when returned mails cannot be read."""
     alarms: list[str] = Field(default_factory=list, sa_type=JSON)
     """What the scheduler found wrong with the mails when it last looked."""

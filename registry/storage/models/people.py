@@ -46,7 +46,21 @@ class Contact(SQLModel, table=True):
 
     __tablename__ = "contact"
     # Alembic does not see it on SQLite: a migration that rebuilds this table has to make it anew.
-    __table_args__ = (Index("ix__contact__lower_email", text("lower(email)")),)
+    __table_args__ = (
+        Index("ix__contact__lower_email", text("lower(email)")),
+        CheckConstraint(
+            "email_bounced_at IS NULL OR (email IS NOT NULL AND email_bounce <> '')", name="bounced_says_why"
+        ),
+        CheckConstraint(
+            "n_soft_bounces >= 0 AND (n_soft_bounces > 0) = (soft_bounced_on IS NOT NULL)", name="soft_bounces_counted"
+        ),
+        Index(
+            "ix__contact__email_bounced_at",
+            "email_bounced_at",
+            sqlite_where=text("email_bounced_at IS NOT NULL"),
+            postgresql_where=text("email_bounced_at IS NOT NULL"),
+        ),
+    )
 
     patient_id: int = Field(primary_key=True, foreign_key="patient.id")
     family_name: str = Field(max_length=200)
@@ -55,6 +69,13 @@ class Contact(SQLModel, table=True):
     email: str | None = Field(default=None, max_length=320)
     phone: str = Field(default="", max_length=40)
     emails_stopped_at: datetime | None = None
+    email_bounced_at: datetime | None = None
+    """Since when nothing is sent to this address, because mails to it came back."""
+    email_bounce: str = Field(default="", max_length=100)
+    """Why the last mail came back, in the registry's own words."""
+    n_soft_bounces: int = 0
+    """On how many days a mail came back from an address that may yet be good."""
+    soft_bounced_on: date | None = None
 
 
 class Enrolment(SQLModel, table=True):

@@ -9,13 +9,14 @@ from werkzeug.wrappers import Response
 from registry.config import SiteSettings
 from registry.domain.actors import Actor, staff_member
 from registry.services.accounts import NOTE_USE_EVERY, SessionLimits, SignedIn, note_use, signed_in
+from registry.services.bounced_addresses import n_bounced_addresses
 from registry.services.consent_review import n_decisions_to_review
 from registry.services.health import SAID, health_of
-from registry.services.phone_requests import n_calls_waiting
+from registry.services.phone_queue import n_calls_waiting
 from registry.services.review import n_answers_to_review
 from registry.storage.database import Session
 from registry.web.forms import SignInForm
-from registry.web.state import now, state
+from registry.web.state import now, state, today
 
 SECRET = "secret"  # noqa: S105  the name of a session entry, not a secret
 
@@ -25,7 +26,7 @@ def require_staff() -> Response | None:
     secret = session.get(SECRET, "")
     with state().database.reading() as rows:
         found = signed_in(rows, secret=secret, limits=_limits(), now=now()) if secret else None
-        waiting = _waiting(rows, found.site_id) if found else None
+        waiting = _waiting(rows, found) if found else None
         alarms = [SAID[alarm] for alarm in health_of(rows, now=now()).alarms] if found else []
     if found is None:
         session.pop(SECRET, None)
@@ -44,11 +45,14 @@ class Waiting:
 
     n_calls: int
     n_reviews: int
+    n_bounced: int
 
 
-def _waiting(rows: Session, site_id: int) -> Waiting:
+def _waiting(rows: Session, found: SignedIn) -> Waiting:
+    site_id, own_site = found.site_id, state().settings.site(found.site_code)
     n_reviews = n_answers_to_review(rows, site_id=site_id) + n_decisions_to_review(rows, site_id=site_id)
-    return Waiting(n_calls_waiting(rows, site_id=site_id), n_reviews)
+    n_calls = n_calls_waiting(rows, site_id=site_id, study=state().study, zone=own_site.zone, today=today(own_site))
+    return Waiting(n_calls, n_reviews, n_bounced_addresses(rows, site_id=site_id))
 
 
 def _to_sign_in() -> Response:

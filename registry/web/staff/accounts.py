@@ -73,4 +73,4 @@ def end() -> Response:
 def _back() -> str:
     """Where the person wanted to go, if that is a page of this registry."""
     wanted = request.args.get("next", "")
-    return wanted if _OURS.fullmatch(wanted) else url_for("patients.listed")
+    return wanted if _OURS.fullmatch(wanted) else url_for("today.shown")

@@ -75,13 +75,15 @@ class MailView:
 
 @dataclass(frozen=True)
 class CallView:
-    """A request to be phoned, in the site's time."""
+    """A call that the patient or the ladder asked for, in the site's time."""
 
     request: PhoneRequest
     timepoint: str
     requested_at: datetime
     closed_at: datetime | None
     not_reached_at: Sequence[datetime]
+    call_back_on: date | None
+    """The day that was agreed in the last call."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ class PatientView:
                     for attempt in records.phone_attempts.get(request.id, ())
                     if attempt.outcome == CallOutcome.NOT_REACHED
                 ],
+                next((one.call_back_on for one in reversed(records.phone_attempts.get(request.id, ()))), None),
             )
             for request in records.phone_requests
         ]

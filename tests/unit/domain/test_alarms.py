@@ -22,9 +22,12 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
         (replace(CALM, waiting_since=NOW - 9 * HOUR, last_accepted_at=NOW - 8 * HOUR), ()),
         (replace(CALM, n_refused=2), ()),
         (replace(CALM, n_refused=3), (Alarm.MAIL_REFUSED,)),
+        (replace(CALM, unwelcome_until=NOW), (Alarm.MAIL_UNWELCOME,)),
         (replace(CALM, n_sent=19), ()),
         (replace(CALM, n_sent=20), (Alarm.NOBODY_ANSWERS,)),
         (replace(CALM, n_sent=500, n_answered=1), ()),
+        (replace(CALM, bounces_unread_since=NOW - 3 * HOUR), ()),
+        (replace(CALM, bounces_unread_since=NOW - 3 * HOUR - MINUTE), (Alarm.BOUNCES_UNREAD,)),
         (replace(CALM, n_refused=9, n_sent=20), (Alarm.MAIL_REFUSED, Alarm.NOBODY_ANSWERS)),
     ],
 )

@@ -122,6 +122,11 @@ def test_stopped_emails_are_told_before_a_missing_address() -> None:
     assert reason(has_address=False, are_emails_stopped=True) == SkipReason.EMAILS_STOPPED
 
 
+def test_nobody_is_written_to_at_an_address_that_mails_came_back_from() -> None:
+    assert reason(has_bounced=True) == SkipReason.BOUNCED
+    assert reason(has_bounced=True, are_emails_stopped=True) == SkipReason.EMAILS_STOPPED
+
+
 def test_nobody_is_written_to_without_an_address() -> None:
     assert reason(has_address=False) == SkipReason.NO_ADDRESS
 

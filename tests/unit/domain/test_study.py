@@ -32,6 +32,10 @@ def problems(study: Study) -> list[str]:
     return list(problems_of(study))
 
 
+def problems_about(setting: str, study: Study) -> list[str]:
+    return [problem for problem in problems(study) if setting in problem]
+
+
 def test_the_projects_own_protocol_has_no_problem() -> None:
     assert problems(STUDY) == []
 
@@ -65,7 +69,7 @@ def test_every_pair_that_fits_leaves_no_day_in_two_windows() -> None:
 
 
 def test_the_form_before_must_not_reach_into_the_first_follow_up() -> None:
-    study = with_timepoints(Timepoint("M1", 1, 31, 20))
+    study = with_timepoints(Timepoint("M1", 1, 31, 35))
 
     assert len(problems(study)) == 1
 
@@ -134,14 +138,40 @@ def test_mails_that_are_not_in_rising_order_are_a_problem(days: tuple[int, ...])
 def test_a_mail_after_the_close_is_a_problem_of_each_timepoint(last: int, n: int) -> None:
     study = replace(STUDY, ladder=Ladder((0, last), 3))
 
-    assert len(problems(study)) == n
+    assert len(problems_about("email_days", study)) == n
 
 
 def test_a_mail_after_the_close_is_told_with_both_numbers() -> None:
     study = replace(STUDY, ladder=Ladder((0, 46), 3))
 
-    assert problems(study) == [
+    assert problems_about("email_days", study) == [
         "study.reminders.email_days: the last reminder (46 days after the due date) comes after M3 has closed (45 days)"
+    ]
+
+
+def with_manual_rungs(phone: int, letter: int) -> Study:
+    return replace(STUDY, ladder=replace(STUDY.ladder, phone_after_days=phone, letter_after_days=letter))
+
+
+@pytest.mark.parametrize(("phone", "n"), [(15, 0), (14, 1), (0, 1), (-1, 1)])
+def test_calls_begin_after_the_last_mail(phone: int, n: int) -> None:
+    assert len(problems_about("phone_after_days: ", with_manual_rungs(phone, 35))) == n
+
+
+@pytest.mark.parametrize(("letter", "n"), [(22, 0), (21, 1), (0, 1)])
+def test_a_letter_comes_after_the_calls(letter: int, n: int) -> None:
+    assert len(problems_about("letter_after_days: ", with_manual_rungs(21, letter))) == n
+
+
+@pytest.mark.parametrize(("letter", "n"), [(45, 0), (46, 1), (61, 2)])
+def test_a_letter_after_the_close_is_a_problem_of_each_timepoint(letter: int, n: int) -> None:
+    assert len(problems(with_manual_rungs(21, letter))) == n
+
+
+def test_calls_and_a_letter_in_the_wrong_order_are_told_with_their_numbers() -> None:
+    assert problems(with_manual_rungs(14, 14)) == [
+        "study.reminders.phone_after_days: must be later than the last mail (14 days)",
+        "study.reminders.letter_after_days: must be later than phone_after_days (14 days)",
     ]
 
 

@@ -4,18 +4,22 @@ import email
 import re
 from datetime import UTC, date, datetime, timedelta
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
+from email.utils import format_datetime
 from pathlib import Path
 from unicodedata import east_asian_width
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from registry.config import MailSettings, SiteSettings, load_settings
 from registry.domain.ladder import MailKind
 from registry.domain.vocabularies import Sex
-from registry.mail.messages import Addressee, Letter, UnsafeHeader, follow_up_reminder
+from registry.mail.messages import Addressee, Letter, UnsafeHeader, words_of, written_reminder
+from registry.mail.policy import POLICY
+from registry.mail.writing import id_header, recipient_header
 
 SITE = load_settings(Path(__file__).parents[3] / "config.toml").sites[0]
 MAIL = MailSettings(sender="followup@example.org", reply_to="desk@example.org")
@@ -52,7 +56,7 @@ def written(
 
 
 def sent(reminder: Letter, mail: MailSettings = MAIL) -> bytes:
-    return follow_up_reminder(reminder, settings=mail, message_id=MESSAGE_ID, now=NOW).as_bytes()
+    return written_reminder(reminder, settings=mail, message_id=MESSAGE_ID, now=NOW).content
 
 
 def received(reminder: Letter, mail: MailSettings = MAIL) -> EmailMessage:
@@ -461,3 +465,110 @@ def test_a_hospitals_name_arrives_as_given_or_is_refused(name: str, language: st
 
     assert set(message.keys()) == HEADERS
     assert " ".join(name.split()) in " ".join(message["Subject"].split())
+
+
+# As the standard library would write it
+
+HOSTILE_NAMES = [
+    "見本\u3000花子",
+    "\u3000見本",
+    "a\nb",
+    "a\n\nb",
+    "x\r\ny",
+    "\u2028",
+    "<b>&\"'",
+    "\ue000\ue001",
+    "髙" * 60,
+    ".",
+    "-" * 40,
+    "=_" * 30,
+    FORM_URL,
+    "名" * 200,
+    "x" * 300,
+    "\x00",
+    "é" * 30,
+]
+NAMES = st.text(max_size=60) | st.sampled_from(HOSTILE_NAMES)
+ADDRESSES = st.sampled_from(["a@b.jp", "x" * 64 + "@example.org"])
+
+
+def built_by_the_library(letter: Letter) -> EmailMessage:
+    subject, text, html = words_of(letter)
+    desk = {"en": "Demo Hospital follow-up desk", "ja": "見本病院 経過確認係"}[letter.addressee.language]
+    message = EmailMessage(policy=POLICY)
+    message["Subject"] = subject
+    message["From"] = Address(display_name=desk, addr_spec=MAIL.sender)
+    message["To"] = letter.addressee.email
+    message["Reply-To"] = MAIL.reply_to
+    message["Date"] = format_datetime(NOW)
+    message["Message-ID"] = MESSAGE_ID
+    message["Auto-Submitted"] = "auto-generated"
+    message["List-Unsubscribe"] = f"<{letter.stop_url}/one-click>, <mailto:{MAIL.reply_to}>"
+    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(text)
+    message.add_alternative(html, subtype="html")
+    message["Content-Language"] = letter.addressee.language
+    return message
+
+
+def as_read(content: bytes) -> tuple[object, ...]:
+    """What a mail program makes of a mail: its headers, and the words of its parts."""
+    message = email.message_from_bytes(content, _class=EmailMessage, policy=policy.default)
+    headers = sorted((name, value) for name, value in message.items() if name != "Content-Type")
+    parts = list(message.iter_parts())
+    kinds = [(each.get_content_type(), each.get_content_charset()) for each in parts]
+    return headers, message.get_content_type(), kinds, [each.get_content() for each in parts]
+
+
+@given(st.sampled_from(KINDS_AND_LANGUAGES), NAMES, NAMES, st.sampled_from(Sex), ADDRESSES)
+@settings(max_examples=100, deadline=None)
+def test_a_mail_reads_as_if_the_standard_library_had_written_it(
+    kind_and_language: tuple[MailKind, str], family: str, given_name: str, sex: Sex, address: str
+) -> None:
+    kind, language = kind_and_language
+    letter = written(kind, language, addressee=Addressee(address, family, given_name, sex, language))
+
+    assert as_read(sent(letter)) == as_read(built_by_the_library(letter).as_bytes())
+
+
+@given(st.sampled_from(["To", "Message-ID"]), st.from_regex(r"[!-~]{1,40}@[a-z0-9.-]{1,60}", fullmatch=True))
+@settings(max_examples=200, deadline=None)
+def test_what_is_written_without_asking_the_library_is_what_it_would_write(name: str, value: str) -> None:
+    value = value if name == "To" else f"<{value}>"
+    try:
+        line = {"To": recipient_header, "Message-ID": id_header}[name](value)
+    except UnsafeHeader:
+        reject()
+
+    assert line == POLICY.fold_binary(*POLICY.header_store_parse(name, value))
+
+
+@every_mail
+def test_a_second_copy_is_the_same_bytes(kind: MailKind, language: str) -> None:
+    assert sent(written(kind, language)) == sent(written(kind, language))
+
+
+def test_two_mails_do_not_share_their_boundary() -> None:
+    def boundary(message_id: str) -> str | None:
+        outgoing = written_reminder(written(), settings=MAIL, message_id=message_id, now=NOW)
+        return outgoing.parsed().get_boundary()
+
+    assert boundary("<a@example.org>") != boundary("<b@example.org>")
+
+
+def test_what_was_rendered_for_one_patient_does_not_reach_another() -> None:
+    first = Addressee("one@example.org", "Ichiban", "", Sex.FEMALE, "en")
+    second = Addressee("two@example.org", "Niban", "", Sex.FEMALE, "en")
+
+    other_urls = {"form_url": f"{FORM_URL[:-1]}t", "stop_url": f"{STOP_URL[:-1]}t"}
+    sent(written(addressee=first))
+    content = received(written(addressee=second, **other_urls)).as_string()
+
+    assert [words for words in ("Ichiban", FORM_URL, STOP_URL) if words in content] == []
+
+
+def test_a_hospital_that_was_renamed_writes_under_its_new_name() -> None:
+    sent(written())
+    site = SITE.model_copy(update={"name": {"en": "New Hospital", "ja": "新病院"}})
+
+    assert "New Hospital" in part(received(written(site=site)), "plain")
