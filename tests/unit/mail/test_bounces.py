@@ -67,7 +67,7 @@ def test_a_report_reads_the_same_with_the_line_endings_of_the_wire(name: str) ->
     assert read_returned(content.replace(b"\n", b"\r\n")) == read_returned(content)
 
 
-@pytest.mark.parametrize("name", FAILURES.keys() - {"au-japanese-text"})
+@pytest.mark.parametrize("name", [name for name in FAILURES if name != "au-japanese-text"])
 def test_a_report_names_the_mail_that_came_back(name: str) -> None:
     assert read_returned(returned_mail(name)).message_id == MESSAGE_ID.decode()
 
