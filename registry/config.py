@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from registry.config_bounces import BounceSettings
+from registry.config_notices import DigestSettings, HealthSettings
 from registry.config_problems import an_address, bare_address, in_words, problem_of_a_real_address
 from registry.config_study import StudySection
 from registry.domain.errors import ConfigurationProblems
@@ -170,6 +171,8 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     mail: MailSettings = MailSettings()
     bounces: BounceSettings = BounceSettings()
+    digest: DigestSettings = DigestSettings()
+    health: HealthSettings = HealthSettings()
     security: SecuritySettings = SecuritySettings()
     demo: DemoSettings = DemoSettings()
     sites: Annotated[tuple[SiteSettings, ...], Field(min_length=1), AfterValidator(_without_twins)]

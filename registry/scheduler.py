@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, timedelta
+from threading import Event
 from types import FrameType
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -15,11 +16,14 @@ from registry.config import Settings
 from registry.domain.actors import SCHEDULER
 from registry.domain.sending_guard import Hold, is_ahead
 from registry.mail.return_box import BoxUnreadable, box_of
+from registry.mail.self_test import refuse_unsafe_mails
 from registry.mail.transport import transport_of
 from registry.security.keys import load_keys
 from registry.services.bounces import Reading, read_bounces
+from registry.services.digest import Digesting, send_digests
 from registry.services.health import beat, note_reading
 from registry.services.outbox import Dispatch, send_due_reminders
+from registry.services.ping import ping
 from registry.services.sender import hold_back, hold_of, installation, take_up
 from registry.storage.database import Database
 
@@ -27,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 60
 READ_SECONDS = 300
+# A little after the sign of life that it tells of.
+PING_AFTER = timedelta(seconds=5)
 
 
 class _StopSignals:
@@ -44,6 +50,11 @@ class _StopSignals:
     def __call__(self) -> bool:
         return self._is_told
 
+    def end(self) -> None:
+        """All is done: a signal that comes while Python clears up must not make a failure of it."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_IGN)
+
     def wait(self) -> None:
         """Return once a signal came."""
         while not self._is_told:
@@ -52,12 +63,14 @@ class _StopSignals:
 
 def run_scheduler(settings: Settings, *, clock: Clock) -> None:
     """Send what is due now and every minute from now on, and give a sign of life, until told to stop."""
+    refuse_unsafe_mails()
     is_stopping = _StopSignals()
     scheduler = _scheduler_of(_Work(settings, clock, is_stopping))
     scheduler.start()
     is_stopping.wait()
     # The mail that is on its way is finished first; the others are given back.
     scheduler.shutdown(wait=True)
+    is_stopping.end()
 
 
 def _scheduler_of(work: "_Work") -> BackgroundScheduler:
@@ -72,6 +85,12 @@ def _scheduler_of(work: "_Work") -> BackgroundScheduler:
         scheduler.add_job(work.read, "interval", seconds=READ_SECONDS, next_run_time=at_once, id="read bounces")
     else:
         scheduler.add_job(work.forget_reading, id="forget bounces")
+    # Each on its own as well: neither a slow mail server nor a slow service outside keeps a patient's mail waiting.
+    if work.settings.digest.to:
+        scheduler.add_job(work.digest, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="send digests")
+    if work.settings.health.ping_url:
+        soon = at_once + PING_AFTER
+        scheduler.add_job(work.ping, "interval", seconds=TICK_SECONDS, next_run_time=soon, id="ping")
     return scheduler
 
 
@@ -83,6 +102,7 @@ class _Work:
         self._database = Database(settings.database.url)
         self._keys = load_keys(settings.security.key_file)
         self._guard = _Guard(self._database, settings, clock)
+        self._is_well = Event()
 
     def dispatch(self) -> None:
         """Send what is due, if anything may leave."""
@@ -100,7 +120,25 @@ class _Work:
         with self._database.transaction() as session:
             alarms = beat(session, now=self._clock(), hold=hold)
         if alarms:
+            self._is_well.clear()
             logger.warning("Something is wrong: %s", ", ".join(alarms))
+        else:
+            self._is_well.set()
+
+    def ping(self) -> None:
+        """Tell the service outside of a sign of life without alarms, once; it notices when none comes."""
+        if self._is_well.is_set():
+            self._is_well.clear()
+            ping(self.settings.health.ping_url)
+
+    def digest(self) -> None:
+        """Tell staff what is to be done, if anything may leave."""
+        if self._guard.hold() is not None:
+            return
+        with transport_of(self.settings.mail) as transport:
+            outcomes = send_digests(Digesting(self._database, self.settings, transport, self._clock))
+        if outcomes:
+            logger.info("Digests: %s", _counted(outcomes))
 
     def read(self) -> None:
         """Read what came back."""

@@ -65,6 +65,7 @@ class _OfOneLanguage(Environment):
         super().__init__(**options)
         self._gettext = languages.translations(language).gettext
         self.globals["_"] = partial(_translated, self._gettext)
+        self.globals["language"] = language
         self.filters.update(filters(language))
         # For a macro that depends on little: the same untouched lines for all, the same foot on each page of a patient.
         self.globals["kept"] = lru_cache(maxsize=4096)(_called)

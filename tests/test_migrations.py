@@ -185,7 +185,7 @@ def rows_of(database: Database) -> dict[str, list[str]]:
 
 
 def _first_columns(found: Inspector) -> dict[str, str]:
-    later = {"consent", "phone_request", "phone_attempt", "posted_letter", "body_marking", "alembic_version"}
+    later = {"consent", "phone_request", "phone_attempt", "posted_letter", "body_marking", "digest", "alembic_version"}
     added = {"respondent", "suspicion", "confirmed_at", "refused_on", "answers_deleted_at", "late_until", "kind"}
     added |= {"mark_mm", "line_mm", "bounced_at", "email_bounced_at", "email_bounce", "n_soft_bounces"}
     added |= {"soft_bounced_on"}
@@ -252,6 +252,7 @@ OF_LATER_KINDS = (
     " SELECT id, patient_id, '2026-11-20', '2026-11-20 00:00:00', '1' FROM follow_up WHERE id ="
     " (SELECT min(follow_up_id) FROM reminder)",
     "UPDATE assessment SET respondent = 'proxy', suspicion = 'too_fast'",
+    "INSERT INTO digest (site_id, day, state, n_attempts, settled) SELECT id, '2026-11-20', 'sent', 1, '[]' FROM site",
 )
 
 

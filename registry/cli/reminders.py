@@ -11,6 +11,7 @@ from registry.domain.actors import command
 from registry.domain.calendar import add_days
 from registry.domain.errors import RegistryError
 from registry.domain.sending_guard import Hold
+from registry.mail.self_test import refuse_unsafe_mails
 from registry.mail.transport import transport_of
 from registry.security.keys import load_keys
 from registry.services.forecast import Forecast, forecast
@@ -42,6 +43,7 @@ def reminders_commands() -> None:
 @with_settings
 def send(settings: Settings) -> None:
     """Send everything that is due now: what the scheduler does every minute, once."""
+    refuse_unsafe_mails()
     keys, clock, own = load_keys(settings.security.key_file), clock_of(settings), installation(settings)
     with opened(settings) as database, transport_of(settings.mail) as transport:
         with database.transaction() as session:

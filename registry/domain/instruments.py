@@ -34,7 +34,7 @@ DEVICE_MODES = frozenset({Mode.TOUCH, Mode.MOUSE, Mode.PEN, Mode.KEYBOARD, Mode.
 
 
 def is_given_on_device(mode: str | None) -> bool:
-    """Whether an answer came from a device, and not from staff or an import; a skipped question has no mode."""
+    """Whether an answer came from a device, not from staff or an import; what was skipped on a device has no mode."""
     return mode is None or mode in DEVICE_MODES
 
 

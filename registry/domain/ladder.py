@@ -69,6 +69,11 @@ _REASON_BY_STATUS = {
 }
 
 
+def what_ended(status: FollowUpStatus) -> SkipReason | None:
+    """Why nobody asks for a form any more, or None while somebody does or will."""
+    return None if status == FollowUpStatus.UPCOMING else _REASON_BY_STATUS.get(status)
+
+
 def reason_to_skip(
     status: FollowUpStatus,
     *,

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 
 from registry.domain.calendar import add_days
+from registry.domain.ladder import SkipReason, what_ended
 from registry.domain.schedule import FollowUpStatus
 from registry.domain.sending_hours import Weekday
 from registry.domain.study import Ladder, VisitWindow
@@ -19,6 +21,22 @@ _ASKED_FOR = frozenset({FollowUpStatus.OPEN, FollowUpStatus.OVERDUE, FollowUpSta
 _TO_COME = _ASKED_FOR | {FollowUpStatus.UPCOMING}
 _FREE_DAYS = frozenset({Weekday.SATURDAY, Weekday.SUNDAY})
 _NOON = 12
+
+
+class NoRung(StrEnum):
+    """Why staff do not call or write about a form that can still be answered."""
+
+    BEFORE_OPERATION = "before_operation"
+    PAST_IMPORT = "past_import"
+    NO_TELEPHONE = "no_telephone"
+    WANTS_NO_CALLS = "wants_no_calls"
+    CALLED_IN_VAIN = "called_in_vain"
+    CALL_ANSWERED = "call_answered"
+    LETTER_POSTED = "letter_posted"
+    CLOSES_FIRST = "closes_first"
+
+
+WhyNot = SkipReason | NoRung
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +70,32 @@ class RungFacts:
     @property
     def can_be_phoned(self) -> bool:
         """Whether a call can reach the patient, as far as is known."""
-        return self.has_telephone and not self.wants_no_calls and self.n_not_reached < MOST_CALLS
+        return self.why_not_phoned is None
+
+    @property
+    def why_not_phoned(self) -> NoRung | None:
+        """Why no call can reach the patient."""
+        if not self.has_telephone:
+            return NoRung.NO_TELEPHONE
+        if self.wants_no_calls:
+            return NoRung.WANTS_NO_CALLS
+        return NoRung.CALLED_IN_VAIN if self.n_not_reached >= MOST_CALLS else None
+
+
+def call_day(facts: RungFacts, ladder: Ladder) -> date:
+    """The day from which a form is called about, if it is: after the mails, or at once where none arrives."""
+    return add_days(facts.window.due_on, ladder.phone_after_days if facts.can_be_mailed else 0)
+
+
+def why_no_call(facts: RungFacts, ladder: Ladder) -> WhyNot | None:
+    """Why nobody calls about a form, today or later; None where somebody does, or will on its day."""
+    if (reason := _why_not_asked_for(facts)) or (reason := facts.why_not_phoned):
+        return reason
+    if facts.is_call_answered:
+        return NoRung.CALL_ANSWERED
+    if facts.is_letter_posted and facts.call_back_on is None:
+        return NoRung.LETTER_POSTED
+    return NoRung.CLOSES_FIRST if call_day(facts, ladder) > facts.window.closes_on else None
 
 
 def call_due_on(facts: RungFacts, ladder: Ladder, *, today: date) -> date | None:
@@ -60,19 +103,31 @@ def call_due_on(facts: RungFacts, ladder: Ladder, *, today: date) -> date | None
 
     A letter ends the calls, but not one that was agreed with the patient.
     """
-    is_over = facts.is_call_answered or (facts.is_letter_posted and facts.call_back_on is None)
-    if not _is_asked_for(facts) or not facts.can_be_phoned or is_over:
+    if not _is_asked_for(facts) or why_no_call(facts, ladder):
         return None
-    after = ladder.phone_after_days if facts.can_be_mailed else 0
-    return _if_reached(add_days(facts.window.due_on, after), today)
+    return _if_reached(call_day(facts, ladder), today)
+
+
+def letter_day(facts: RungFacts, ladder: Ladder) -> date:
+    """The day from which a letter goes out, if one does: after the calls, or at once where nothing else is left."""
+    after = ladder.letter_after_days if facts.can_be_mailed or facts.can_be_phoned else 0
+    return add_days(facts.window.due_on, after)
+
+
+def why_no_letter(facts: RungFacts, ladder: Ladder) -> WhyNot | None:
+    """Why nobody writes a letter about a form, today or later; None where somebody does, or will on its day."""
+    if reason := _why_not_asked_for(facts):
+        return reason
+    if facts.is_letter_posted:
+        return NoRung.LETTER_POSTED
+    return NoRung.CLOSES_FIRST if letter_day(facts, ladder) > facts.window.closes_on else None
 
 
 def letter_due_on(facts: RungFacts, ladder: Ladder, *, today: date) -> date | None:
     """Since when a letter is due, or None: on its day, or from the due date where neither mail nor call is left."""
-    if not _is_asked_for(facts) or facts.is_letter_posted:
+    if not _is_asked_for(facts) or why_no_letter(facts, ladder):
         return None
-    after = ladder.letter_after_days if facts.can_be_mailed or facts.can_be_phoned else 0
-    return _if_reached(add_days(facts.window.due_on, after), today)
+    return _if_reached(letter_day(facts, ladder), today)
 
 
 def is_overdue(facts: RungFacts, *, today: date) -> bool:
@@ -93,8 +148,16 @@ def is_baseline_at_risk(facts: RungFacts, *, today: date) -> bool:
     return is_waited_for and is_near and facts.operation_state == OperationState.PLANNED
 
 
+def _why_not_asked_for(facts: RungFacts) -> WhyNot | None:
+    if facts.is_before:
+        return NoRung.BEFORE_OPERATION
+    if reason := what_ended(facts.status):
+        return reason
+    return NoRung.PAST_IMPORT if facts.is_past_import else None
+
+
 def _is_asked_for(facts: RungFacts) -> bool:
-    return facts.status in _ASKED_FOR and not (facts.is_before or facts.is_past_import)
+    return facts.status in _ASKED_FOR and _why_not_asked_for(facts) is None
 
 
 def _if_reached(day: date, today: date) -> date | None:

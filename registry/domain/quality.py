@@ -1,7 +1,7 @@
 """Rules that find impossible values; each problem is a field and a sentence."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, timedelta
 
 from registry.domain.calendar import add_months
@@ -82,10 +82,13 @@ def suspicion_of(*, recorded_at: Iterable[datetime], mailed_at: datetime | None,
     return None
 
 
-def moments_in_doubt(recorded_at: Iterable[datetime], *, suspected_at: datetime) -> frozenset[datetime]:
-    """When answers came in the visit that raised a suspicion, and in every other one that was as quick."""
+def moments_in_doubt(
+    recorded_at: Iterable[datetime], *, suspected_at: datetime, mailed_at: Collection[datetime] = ()
+) -> frozenset[datetime]:
+    """When answers came in the visit that raised a suspicion, and in every other as quick, or as soon after a mail."""
     visits = _visits([*recorded_at, suspected_at])
-    return frozenset(moment for visit in visits if suspected_at in visit or _is_hasty(visit) for moment in visit)
+    in_doubt = (visit for visit in visits if suspected_at in visit or _is_hasty(visit, mailed_at))
+    return frozenset(moment for visit in in_doubt for moment in visit)
 
 
 def _visits(moments: Iterable[datetime]) -> Iterator[list[datetime]]:
@@ -99,13 +102,15 @@ def _visits(moments: Iterable[datetime]) -> Iterator[list[datetime]]:
     yield visit
 
 
-def _is_hasty(visit: list[datetime]) -> bool:
+def _is_hasty(visit: list[datetime], mailed_at: Iterable[datetime]) -> bool:
+    if any(_is_within(mailed, visit[0], _SOONEST) for mailed in mailed_at):
+        return True
     return any(suspicion_of(recorded_at=visit, mailed_at=None, now=moment) for moment in visit)
 
 
 def is_of_one_visit(*, decided_at: datetime, recorded_at: Iterable[datetime]) -> bool:
-    """Whether answers came so soon after a decision that whoever gave them had taken it, too."""
-    return any(timedelta(0) <= answered - decided_at < _SOONEST for answered in recorded_at)
+    """Whether answers came so soon before or after a decision that whoever gave them had taken it, too."""
+    return any(abs(answered - decided_at) < _SOONEST for answered in recorded_at)
 
 
 def _is_within(earlier: datetime, now: datetime, limit: timedelta) -> bool:

@@ -37,6 +37,10 @@ class Unwelcome(TryLater):
     """The server minds the content, the sender or us: this says nothing about the patient, and repeats with others."""
 
 
+class Unreachable(TryLater):
+    """No conversation could be begun: any other mail would meet the same."""
+
+
 class Refused(MailFailure):
     """The server refuses this address for good."""
 
@@ -81,8 +85,8 @@ def reason_of(error: Exception) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """Servers repeat the recipient in their replies; no log or table needs it."""
-    named = re.sub(r"\S+@\S+", "(address)", text)[:300]
+    """Servers repeat the recipient in their replies, and filters the link that they mind; no log needs either."""
+    named = re.sub(r"https?://\S+", "(link)", re.sub(r"\S+@\S+", "(address)", text), flags=re.IGNORECASE)[:300]
     # PostgreSQL keeps no NUL, and a log line must stay one.
     return "".join(character if character.isprintable() else " " for character in named)
 
@@ -160,9 +164,10 @@ def begin(settings: MailSettings) -> Conversation:
         return Conversation(_connect(settings))
     except smtplib.SMTPResponseException as error:
         words = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        raise failure_by(error.smtp_code, words, blames_address=False) from None
+        failure = failure_by(error.smtp_code, words, blames_address=False)
+        raise failure if isinstance(failure, Unwelcome) else Unreachable(str(failure)) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise TryLater(reason_of(error)) from None
+        raise Unreachable(reason_of(error)) from None
 
 
 def _connect(settings: MailSettings) -> smtplib.SMTP:

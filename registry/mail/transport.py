@@ -15,6 +15,7 @@ from registry.mail.conversation import (
     Refused,
     Reply,
     TryLater,
+    Unreachable,
     Unwelcome,
     begin,
     envelope_address,
@@ -30,6 +31,7 @@ __all__ = [
     "SmtpTransport",
     "Transport",
     "TryLater",
+    "Unreachable",
     "Unwelcome",
     "transport_of",
 ]

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from registry.domain.actors import Actor
 from registry.domain.errors import ConsentMissing, FormNotOpenYet, LinkClosed, Unknown
-from registry.domain.instruments import DEVICE_MODES, Mode, is_given_on_device
+from registry.domain.instruments import Mode, is_given_on_device
 from registry.domain.quality import suspicion_of
 from registry.domain.schedule import last_late_day
 from registry.domain.study import Study
@@ -16,12 +16,16 @@ from registry.security.tokens import random_id
 from registry.services import audit
 from registry.storage.database import Rows
 from registry.storage.forms import Form, SavedAnswer, form_behind, last_mail_at, lock_form
-from registry.storage.models import Answer, Assessment
+from registry.storage.models import Answer, Assessment, AuditEvent
 from registry.storage.models.base import table_of
 from registry.storage.prepared import Prepared
 
 _answer = table_of(Answer).c
 _assessment = table_of(Assessment).c
+_event = table_of(AuditEvent).c
+
+SENDINGS = ("answers_sent", "respondent_changed", "answers_sent_again")
+"""What the audit trail calls a first sending, one by somebody else, and one of other answers."""
 
 _REFERENCE_LENGTH = 8
 
@@ -54,6 +58,13 @@ _INSERT_ANSWER = Prepared(insert(table_of(Answer)).values(version=_NEXT_VERSION.
 _INSERT_ASSESSMENT = insert(table_of(Assessment)).returning(_assessment.id)
 _SUPERSEDE = Prepared(update(table_of(Answer)).where(_answer.id == bindparam("key")))
 _CHANGE = update(table_of(Assessment)).where(_assessment.id == bindparam("key"))
+_LAST_TOLD = (
+    select(_event.action)
+    .where(_event.subject == "assessment", _event.subject_id == bindparam("of_assessment"))
+    .where(_event.action.in_(("answer_saved", "regions_saved", "answers_set_aside", *SENDINGS)))
+    .order_by(_event.id.desc())
+    .limit(1)
+)
 
 
 class AnswersMissing(Exception):
@@ -96,7 +107,7 @@ def refuse_unless_agreed_now(form: Form, study: Study) -> None:
 
 def refuse_unless_agreed(form: Form, study: Study) -> None:
     """Raise when the patient said no, or was never asked; what was begun under earlier words may still be saved."""
-    if form.has_consented or (form.saved and not form.has_refused):
+    if form.has_consented or (form.answers and not form.has_refused):
         return
     refuse_unless_agreed_now(form, study)
 
@@ -196,7 +207,7 @@ def _is_kept_beside(session: Rows, assessment_id: int, answer: GivenAnswer) -> b
 
 def _is_older(form: Form, standing: SavedAnswer | None, answered_on: date) -> bool:
     """Whether the patient has answered on a device since: a paper form of an earlier day does not replace that."""
-    if standing is None or standing.mode not in DEVICE_MODES:
+    if standing is None or not is_given_on_device(standing.mode):
         return False
     return form.window.contains(standing.answered_on) and answered_on < standing.answered_on
 
@@ -223,11 +234,14 @@ def submit(
 
 def send(session: Rows, *, form: Form, assessment_id: int, respondent: Respondent, by: Actor, now: datetime) -> None:
     """Mark an assessment as sent, by whomever it was filled in; the day of the first sending stays."""
-    if form.submitted_at is not None and form.respondent == respondent:
+    is_unlike = form.submitted_at is None or form.respondent != respondent
+    if is_unlike:
+        values = {"submitted_at": form.submitted_at or now, "respondent": respondent}
+        session.execute(_CHANGE, {"key": assessment_id, **values})
+    elif session.execute(_LAST_TOLD, {"of_assessment": assessment_id}).scalar() in SENDINGS:
         return
-    values = {"submitted_at": form.submitted_at or now, "respondent": respondent}
-    session.execute(_CHANGE, {"key": assessment_id, **values})
-    action = "answers_sent" if form.submitted_at is None else "respondent_changed"
+    first, changed, again = SENDINGS
+    action = first if form.submitted_at is None else changed if is_unlike else again
     audit.record(
         session,
         action=action,
@@ -243,7 +257,7 @@ def look_for_haste(session: Rows, *, form: Form, assessment_id: int, by: Actor, 
     """Mark answers that may come from a program; staff look at them, and nothing is dropped."""
     if form.is_doubtful:
         return
-    mailed_at = None if form.saved else last_mail_at(session, follow_up_id=form.follow_up_id)
+    mailed_at = None if form.answers else last_mail_at(session, follow_up_id=form.follow_up_id)
     others = [found.recorded_at for code, found in form.saved.items() if code != item]
     found = suspicion_of(recorded_at=others, mailed_at=mailed_at, now=now)
     if found is not None:

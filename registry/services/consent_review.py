@@ -83,15 +83,30 @@ def set_decision_of_visit_aside(
     session: Session, *, assessment: Assessment, recorded_at: Iterable[datetime], by: Actor, now: datetime
 ) -> None:
     """Let the decision count no more that was taken with answers which are not the patient's, recorded then."""
-    of_form = (Consent.follow_up_id == assessment.follow_up_id, col(Consent.superseded_at).is_(None))
-    consent_id = session.exec(select(Consent.id).where(Consent.patient_id == assessment.patient_id, *of_form)).first()
-    if consent_id is None:
+    standing = _standing_on_form(session, assessment)
+    if standing is None:
         return
-    found, enrolment = _held(session, consent_id)
-    if found.superseded_at is not None or found.confirmed_at is not None:
-        return
-    if is_doubtful(found) or is_of_one_visit(decided_at=found.recorded_at, recorded_at=recorded_at):
+    found, enrolment = _held(session, standing.id)
+    if _is_of_visit(found, recorded_at):
         _take_back(session, found, enrolment, by, now)
+
+
+def stands_in_visit(session: Session, *, assessment: Assessment, recorded_at: Iterable[datetime]) -> bool:
+    """Whether a decision stands that was taken with answers recorded then, and that nobody has looked at."""
+    standing = _standing_on_form(session, assessment)
+    return standing is not None and _is_of_visit(standing, recorded_at)
+
+
+def _standing_on_form(session: Session, assessment: Assessment) -> Consent | None:
+    """The decision that stands, if it was taken on this form."""
+    of_form = (Consent.follow_up_id == assessment.follow_up_id, col(Consent.superseded_at).is_(None))
+    return session.exec(select(Consent).where(Consent.patient_id == assessment.patient_id, *of_form)).first()
+
+
+def _is_of_visit(found: Consent, recorded_at: Iterable[datetime]) -> bool:
+    if found.superseded_at is not None or found.confirmed_at is not None:
+        return False
+    return is_doubtful(found) or is_of_one_visit(decided_at=found.recorded_at, recorded_at=recorded_at)
 
 
 def _take_back(session: Session, found: Consent, enrolment: Enrolment, by: Actor, now: datetime) -> None:

@@ -16,7 +16,7 @@ from registry.mail.journal import Handed
 from registry.mail.messages import UnsafeHeader
 from registry.mail.outgoing import Outgoing
 from registry.mail.return_path import envelope_sender
-from registry.mail.transport import OutcomeUnknown, Refused, Transport, TryLater, Unwelcome
+from registry.mail.transport import OutcomeUnknown, Refused, Transport, TryLater, Unreachable, Unwelcome
 from registry.security.keys import KeyRing
 from registry.security.tokens import random_id
 from registry.services import audit, letters, links
@@ -45,6 +45,8 @@ UNKNOWN_RETRY = timedelta(hours=24)
 LOST_CLAIM = "lost_claim"
 UNWELCOME = "unwelcome"
 """A mail that is put off because the server minds what we send: what comes next waits as well."""
+UNREACHABLE = "unreachable"
+"""A mail that is put off because the server could not be spoken to: the others are not even tried."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,7 @@ def _hand_over(dispatch: Dispatch, decided: _Decided, message: Outgoing) -> Outc
     try:
         dispatch.transport.send(message, recipient=recipient, sender=sender)
     except TryLater as failure:
-        name = UNWELCOME if isinstance(failure, Unwelcome) else ReminderState.DEFERRED
-        return _deferred(dispatch, name, attempt, str(failure))
+        return _deferred(dispatch, _put_off(failure), attempt, str(failure))
     except Refused as failure:
         return _rejected(str(failure), dispatch.clock())
     except OutcomeUnknown as failure:
@@ -199,6 +200,12 @@ def _hand_over(dispatch: Dispatch, decided: _Decided, message: Outgoing) -> Outc
     dispatch.keep(Handed(mail.reminder.id, mail.patient.public_id, message_id, sent_at))
     values = {"state": ReminderState.ACCEPTED, "sent_at": sent_at, "next_attempt_at": None}
     return Outcome(ReminderState.ACCEPTED, values)
+
+
+def _put_off(failure: TryLater) -> str:
+    if isinstance(failure, Unwelcome):
+        return UNWELCOME
+    return UNREACHABLE if isinstance(failure, Unreachable) else ReminderState.DEFERRED
 
 
 def _write_down(dispatch: Dispatch, claim: Claim, outcome: Outcome) -> str:

@@ -10,14 +10,16 @@ from sqlmodel import Session, col, select
 
 from registry.domain.actors import Actor
 from registry.domain.errors import InvalidInput, Unknown
-from registry.domain.instruments import DEVICE_MODES
+from registry.domain.instruments import Mode, is_given_on_device
 from registry.domain.study import Study
 from registry.domain.vocabularies import CallOutcome, ConsentRoute, Respondent
 from registry.services import assessment
 from registry.services.assessment import GivenAnswer
 from registry.services.consent import Decision, decide
+from registry.services.consent_review import stands_in_visit
 from registry.services.phone_requests import close_open_request
 from registry.services.review import confirm_answers
+from registry.services.suspected_visit import suspected_visits
 from registry.storage.forms import Form, form_of_follow_up, lock_follow_up
 from registry.storage.models import Answer, Assessment
 from registry.storage.models.base import table_of
@@ -83,6 +85,7 @@ def enter_answers(
     if form is None:
         raise Unknown("no such follow-up")
     _refuse(form, entry, study, today)
+    entry = _with_modes(entry)
     if asks_consent(form, study):
         decision = _agreed(form, entry, study)
         decide(session, patient_id=form.patient_id, decision=decision, study=study, today=today, by=by, now=now)
@@ -95,7 +98,7 @@ def enter_answers(
         assessment.send(session, form=form, assessment_id=assessment_id, respondent=entry.respondent, by=by, now=now)
     else:
         _note_respondent(session, assessment_id, entry.respondent)
-    if form.is_doubtful and not _leaves_doubt(session, assessment_id, entry):
+    if form.is_doubtful and not _leaves_doubt(session, assessment_id):
         confirm_answers(session, assessment_id=assessment_id, by=by, now=now)
     if entry.is_by_phone or is_sent:
         outcome = CallOutcome.ANSWERED
@@ -119,6 +122,13 @@ def _refuse(form: Form, entry: StaffEntry, study: Study, today: date) -> None:
         problems["answered_on"] = f"The form opened on {form.window.opens_on}; an earlier day does not belong to it"
     if problems:
         raise InvalidInput(problems)
+
+
+def _with_modes(entry: StaffEntry) -> StaffEntry:
+    """The entry in which a skip, too, says that it came by way of staff."""
+    mode = Mode.PHONE if entry.is_by_phone else Mode.PAPER
+    answers = [replace(answer, mode=mode) if answer.is_skipped else answer for answer in entry.answers]
+    return replace(entry, answers=answers)
 
 
 def _agreed(form: Form, entry: StaffEntry, study: Study) -> Decision:
@@ -163,14 +173,13 @@ def _changes_something(form: Form, entry: StaffEntry) -> bool:
     return any(assessment.stands(form, item=found.item, mode=found.mode, answered_on=day) for found in entry.answers)
 
 
-def _leaves_doubt(session: Session, assessment_id: int, entry: StaffEntry) -> bool:
-    """Whether an answer of a device still stands: what staff have entered themselves comes from no program."""
-    entered = {answer.item for answer in entry.answers}
-    standing = _standing(session, assessment_id)
-    # A skipped question has no mode: only this entry can say that it was the patient who skipped it.
-    return any(
-        found.mode in DEVICE_MODES or (found.is_skipped and item not in entered) for item, found in standing.items()
-    )
+def _leaves_doubt(session: Session, assessment_id: int) -> bool:
+    """Whether something of a device still stands: what staff have entered themselves comes from no program."""
+    if any(is_given_on_device(found.mode) for found in _standing(session, assessment_id).values()):
+        return True
+    found = session.get_one(Assessment, assessment_id)
+    visit = suspected_visits(session, [found])[assessment_id]
+    return visit.has_left_regions or stands_in_visit(session, assessment=found, recorded_at=visit.recorded_at)
 
 
 def _is_told_already(standing: Answer | None, answer: EnteredAnswer, answered_on: date) -> bool:

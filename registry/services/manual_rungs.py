@@ -44,7 +44,20 @@ class Calls:
     def last(self, zone: ZoneInfo) -> NotedCall | None:
         """The last call, on the clock of the hospital."""
         found = max(self.attempts, key=lambda attempt: attempt.called_at, default=None)
-        return NotedCall(found.called_at.astimezone(zone), found.outcome, found.call_back_on) if found else None
+        return _noted(found, zone) if found else None
+
+    def noted(self, zone: ZoneInfo) -> list[NotedCall]:
+        """Every call in order of time, those included that ended with what the patient had to say."""
+        answered = [
+            NotedCall(request.closed_at.astimezone(zone), request.outcome)
+            for request in self.requests
+            if request.closed_at is not None and request.outcome == CallOutcome.ANSWERED
+        ]
+        return sorted([*(_noted(found, zone) for found in self.attempts), *answered], key=lambda call: call.called_at)
+
+
+def _noted(attempt: PhoneAttempt, zone: ZoneInfo) -> NotedCall:
+    return NotedCall(attempt.called_at.astimezone(zone), attempt.outcome, attempt.call_back_on)
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,8 @@ class Standing:
     n_ladder_calls: int
     """How many were noted in all, for whoever notes the next."""
     last_contact_on: date | None
+    letter_on: date | None
+    """When a letter of this window was posted."""
 
     @property
     def follow_up(self) -> FollowUp:
@@ -122,7 +137,8 @@ def _standing(candidate: Candidate, tried: _Tried, today: date) -> Standing:
     calls = _of_window(every, follow_up, tried.zone)
     mailed = tried.mails.get(follow_up.id, Mailed())
     last = calls.last(tried.zone)
-    letter_on = tried.letters.get(follow_up.id)
+    posted_on = tried.letters.get(follow_up.id)
+    letter_on = posted_on if posted_on is not None and posted_on >= follow_up.opens_on else None
     facts = RungFacts(
         status=status_of(known, today=today),
         window=known.window,
@@ -137,9 +153,10 @@ def _standing(candidate: Candidate, tried: _Tried, today: date) -> Standing:
         n_not_reached=calls.n_not_reached,
         is_call_answered=any(found.outcome == CallOutcome.ANSWERED for found in calls.requests),
         call_back_on=last.call_back_on if last else None,
-        is_letter_posted=letter_on is not None and letter_on >= follow_up.opens_on,
+        is_letter_posted=letter_on is not None,
     )
-    return Standing(candidate, facts, calls, every.n_of_ladder, _last_contact_on(mailed, last, letter_on, tried.zone))
+    last_contact_on = _last_contact_on(mailed, last, posted_on, tried.zone)
+    return Standing(candidate, facts, calls, every.n_of_ladder, last_contact_on, letter_on)
 
 
 def _of_window(calls: Calls, follow_up: FollowUp, zone: ZoneInfo) -> Calls:

@@ -15,6 +15,7 @@ from registry.services.delivery import (
     GIVE_UP_AFTER,
     LEASE,
     UNKNOWN_RETRY,
+    UNREACHABLE,
     UNWELCOME,
     Dispatch,
     deliver,
@@ -73,7 +74,13 @@ def _send_side_by_side(dispatch: Dispatch, sites: Sites, n_lanes: int) -> Counte
 def _send_in_turn(dispatch: Dispatch, sites: Sites) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     for site, batch in _batches(dispatch, sites):
-        outcomes.update(_send_batch(dispatch, batch, site))
+        found = _send_batch(dispatch, batch, site)
+        is_unreachable = bool(found[UNREACHABLE])
+        found[ReminderState.DEFERRED] += found.pop(UNWELCOME, 0) + found.pop(UNREACHABLE, 0)
+        outcomes.update(found)
+        if is_unreachable:
+            # The others stay planned, and the next look tries one again.
+            break
     return outcomes
 
 
@@ -129,7 +136,7 @@ def _send_batch(dispatch: Dispatch, batch: list[Claim], site: SiteSettings) -> C
         # What it was to save is done for each mail by itself, where it can be seen which one is at fault.
         logger.exception("Reminders could not be made ready together")
     for number, claim in enumerate(batch):
-        if dispatch.is_stopping() or outcomes[UNWELCOME]:
+        if dispatch.is_stopping() or outcomes[UNWELCOME] or outcomes[UNREACHABLE]:
             # After a refusal for our own sake the limits are asked anew before the next mail.
             with dispatch.database.row_transaction() as rows:
                 outbox.release(rows, batch[number:], now=dispatch.clock())
@@ -140,5 +147,4 @@ def _send_batch(dispatch: Dispatch, batch: list[Claim], site: SiteSettings) -> C
             # Whatever one mail stumbles over, the next patient's is sent; its row is taken up again after the lease.
             logger.exception("Reminder failed: reminder=%s", claim.id)
             outcomes[FAILED] += 1
-    outcomes[ReminderState.DEFERRED] += outcomes.pop(UNWELCOME, 0)
     return outcomes

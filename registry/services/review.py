@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, func, select
 
 from registry.domain.actors import Actor
-from registry.domain.errors import Unknown
+from registry.domain.errors import RegistryError, Unknown
 from registry.domain.study import Study
 from registry.services import audit
 from registry.services.consent_review import set_decision_of_visit_aside
@@ -21,10 +21,14 @@ from registry.services.suspected_visit import (
     take_out,
 )
 from registry.storage.forms import Form, form_of_follow_up, lock_follow_up
-from registry.storage.models import Assessment, Contact, FollowUp, Patient
+from registry.storage.models import Answer, Assessment, BodyMarking, Contact, FollowUp, Patient
 from registry.storage.models.base import table_of
 
 _assessment = table_of(Assessment).c
+
+
+class MoreHasCome(RegistryError):
+    """There is more to judge than whoever judges has seen."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,28 @@ def assessment_of_site(session: Session, *, assessment_id: int, site_id: int) ->
     return found
 
 
-def confirm_answers(session: Session, *, assessment_id: int, by: Actor, now: datetime) -> bool:
+def confirm_answers(
+    session: Session, *, assessment_id: int, by: Actor, now: datetime, seen_at: datetime | None = None
+) -> bool:
     """Say that suspected answers are the patient's own; False when somebody else has looked at them already."""
     if not _is_doubtful(_held(session, assessment_id)):
         return False
+    _refuse_unseen(session, assessment_id, seen_at)
     session.execute(update(Assessment).where(_assessment.id == assessment_id).values(confirmed_at=now))
     _record(session, CONFIRMED, assessment_id, by, now)
     return True
 
 
-def set_aside(session: Session, *, assessment_id: int, study: Study, today: date, by: Actor, now: datetime) -> bool:
+def set_aside(
+    session: Session,
+    *,
+    assessment_id: int,
+    study: Study,
+    today: date,
+    by: Actor,
+    now: datetime,
+    seen_at: datetime | None = None,
+) -> bool:
     """Take what came in a suspected visit out of the form, kept as superseded versions, and ask the patient again.
 
     What stood before that visit stands again. False when somebody else has looked at them already.
@@ -87,6 +103,7 @@ def set_aside(session: Session, *, assessment_id: int, study: Study, today: date
     found = _held(session, assessment_id)
     if not _is_doubtful(found):
         return False
+    _refuse_unseen(session, assessment_id, seen_at)
     visit = suspected_visits(session, [found])[assessment_id]
     _record(session, SET_ASIDE, assessment_id, by, now, reason=found.suspicion)
     again = take_out(session, visit, form=_form(session, found), now=now)
@@ -100,6 +117,15 @@ def set_aside(session: Session, *, assessment_id: int, study: Study, today: date
     set_decision_of_visit_aside(session, assessment=found, recorded_at=visit.recorded_at, by=by, now=now)
     plan_again(session, patient_id=found.patient_id, study=study, today=today)
     return True
+
+
+def _refuse_unseen(session: Session, assessment_id: int, seen_at: datetime | None) -> None:
+    """A page that was opened before the newest answers came judges none of them."""
+    for kind in (Answer, BodyMarking):
+        newest = select(func.max(kind.recorded_at)).where(kind.assessment_id == assessment_id)
+        recorded_at = session.exec(newest).one()
+        if seen_at is not None and recorded_at is not None and recorded_at > seen_at:
+            raise MoreHasCome("answers have come since the page was opened")
 
 
 def _form(session: Session, found: Assessment) -> Form:

@@ -1,7 +1,7 @@
 """The visit in which answers became suspect: what came in it, and what stands once that is set aside."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,11 +9,11 @@ from sqlmodel import Session, col, select
 
 from registry.domain.actors import ActorKind
 from registry.domain.instruments import Mode, is_given_on_device
-from registry.domain.quality import moments_in_doubt
+from registry.domain.quality import is_of_one_visit, moments_in_doubt
 from registry.domain.study import Study
-from registry.services.assessment import stands
+from registry.services.assessment import SENDINGS, stands
 from registry.storage.forms import Form, SavedAnswer
-from registry.storage.models import Answer, Assessment, AuditEvent, BodyMarking
+from registry.storage.models import Answer, Assessment, AuditEvent, BodyMarking, Reminder, ReminderState
 
 SET_ASIDE = "answers_set_aside"
 """What the audit trail calls it when staff set such a visit aside."""
@@ -21,8 +21,9 @@ CONFIRMED = "answers_confirmed"
 """And when they say that what came is the patient's own."""
 
 _SUSPECTED = "answers_suspected"
-_SENT = ("answers_sent", "respondent_changed")
-_TOLD = (_SUSPECTED, SET_ASIDE, CONFIRMED, *_SENT)
+_TOLD = (_SUSPECTED, SET_ASIDE, CONFIRMED, *SENDINGS)
+# A mail still on its way counts from its claim, as it does when an answer comes.
+_MAILED = (ReminderState.ACCEPTED, ReminderState.SENDING, ReminderState.UNKNOWN)
 
 Version = Answer | BodyMarking
 
@@ -50,11 +51,9 @@ class _Trail:
         until = version.superseded_at
         return until is not None and all(until > at for at in set_aside_at)
 
-    def respondent(self, visited_at: datetime) -> str | None:
-        """Who last said to have filled the form in, before a visit or by way of staff."""
-        told = [event for event in self.events if event.action in _SENT]
-        trusted = [event for event in told if event.at < visited_at or event.actor_kind == ActorKind.STAFF]
-        return trusted[-1].details["respondent"] if trusted else None
+    def sendings(self, since: datetime) -> list[AuditEvent]:
+        """Every time somebody has sent the form from then on."""
+        return [event for event in self.events if event.action in SENDINGS and event.at >= since]
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,27 @@ class SuspectedVisit:
         """The moments of the visit."""
         return [version.recorded_at for version in self.in_doubt]
 
+    @property
+    def has_left_regions(self) -> bool:
+        """Whether the regions that stand were ticked in it."""
+        return any(isinstance(found, BodyMarking) and found.superseded_at is None for found in self.in_doubt)
+
+    @property
+    def earlier(self) -> list[Version]:
+        """What did not come in it, and stands or may stand again."""
+        in_doubt = {_key(version) for version in self.in_doubt}
+        others = (version for version in self.versions if _key(version) not in in_doubt)
+        return [other for other in others if other.superseded_at is None or self.trail.may_stand_again(other)]
+
 
 def suspected_visits(session: Session, assessments: Sequence[Assessment]) -> Mapping[int, SuspectedVisit]:
     """The suspected visit of each form, by the number of its assessment."""
     trails, versions = _trails(session, assessments), _versions(session, assessments)
-    return {key: SuspectedVisit(trail, versions[key], _in_doubt(versions[key], trail)) for key, trail in trails.items()}
+    mailed_at = _mailed_at(session, assessments)
+    return {
+        key: SuspectedVisit(trail, versions[key], _in_doubt(versions[key], trail, mailed_at[key]))
+        for key, trail in trails.items()
+    }
 
 
 def n_standing_answers(versions: Iterable[Version]) -> int:
@@ -86,9 +101,7 @@ def n_standing_answers(versions: Iterable[Version]) -> int:
 
 def take_out(session: Session, visit: SuspectedVisit, *, form: Form, now: datetime) -> list[Version]:
     """Let what came in the visit stand no more, and what would stand without it stand again; the latter is returned."""
-    in_doubt = {_key(version) for version in visit.in_doubt}
-    others = (version for version in visit.versions if _key(version) not in in_doubt)
-    earlier = [version for version in others if visit.trail.may_stand_again(version)]
+    earlier = [version for version in visit.earlier if version.superseded_at is not None]
     taken = [version for version in visit.in_doubt if version.superseded_at is None]
     _stand_until(session, taken, now)
     standing = (_standing(form, [other for other in earlier if _item(other) == _item(one)]) for one in taken)
@@ -101,12 +114,32 @@ def sending_without(
     visit: SuspectedVisit, *, form: Form, study: Study, now: datetime
 ) -> dict[str, datetime | str | None]:
     """What becomes of a form's sending: it stays if what is left is complete and was not sent by the visit alone."""
+    unsent: dict[str, datetime | str | None] = {"submitted_at": None, "respondent": None}
+    if form.submitted_at is None or not all(item.code in form.answers for item in study.items):
+        return unsent
     visited_at = min(visit.recorded_at, default=now)
-    is_complete = form.submitted_at is not None and all(item.code in form.answers for item in study.items)
-    was_sent = form.submitted_at is not None and form.submitted_at < visited_at
-    if not is_complete or not (was_sent or _is_completed_by_staff(form)):
-        return {"submitted_at": None, "respondent": None}
-    return {"respondent": visit.trail.respondent(visited_at) or (form.respondent if was_sent else None)}
+    was_sent = form.submitted_at < visited_at
+    trusted = [
+        event
+        for event in visit.trail.sendings(form.submitted_at)
+        if event.at < visited_at or _is_own_sending(event, visit, form, study)
+    ]
+    if trusted:
+        first_at = form.submitted_at if was_sent else trusted[0].at
+        return {"submitted_at": first_at, "respondent": trusted[-1].details["respondent"]}
+    if was_sent:
+        return {}
+    return {"respondent": None} if _is_completed_by_staff(form) else unsent
+
+
+def _is_own_sending(event: AuditEvent, visit: SuspectedVisit, form: Form, study: Study) -> bool:
+    """Whether a form was sent outside the visit, or by staff, with every question answered even without the visit."""
+    is_of_staff = event.actor_kind == ActorKind.STAFF
+    if not is_of_staff and is_of_one_visit(decided_at=event.at, recorded_at=visit.recorded_at):
+        return False
+    opens_on = form.window.opens_on
+    there = (found for found in visit.earlier if found.recorded_at <= event.at and found.answered_on >= opens_on)
+    return {item.code for item in study.items} <= {_item(found) for found in there}
 
 
 def _trails(session: Session, assessments: Iterable[Assessment]) -> Mapping[int, _Trail]:
@@ -135,7 +168,18 @@ def _versions(session: Session, assessments: Iterable[Assessment]) -> Mapping[in
     return found
 
 
-def _in_doubt(versions: Iterable[Version], trail: _Trail) -> list[Version]:
+def _mailed_at(session: Session, assessments: Iterable[Assessment]) -> Mapping[int, list[datetime]]:
+    """When the mails went out that carried the link of each form."""
+    found: defaultdict[int, list[datetime]] = defaultdict(list)
+    keys = {assessment.follow_up_id: assessment.id for assessment in assessments}
+    mailed = (col(Reminder.follow_up_id).in_(keys), col(Reminder.state).in_(_MAILED))
+    for mail in session.exec(select(Reminder).where(*mailed)):
+        if (at := mail.sent_at or mail.claimed_at) is not None:
+            found[keys[mail.follow_up_id]].append(at)
+    return found
+
+
+def _in_doubt(versions: Iterable[Version], trail: _Trail, mailed_at: Collection[datetime]) -> list[Version]:
     """What a device sent in the suspected visit; all that one sent where nobody wrote down when that was."""
     # What staff have entered from paper or a telephone call is nobody's doubt.
     sent = [version for version in versions if is_given_on_device(_mode(version))]
@@ -143,7 +187,8 @@ def _in_doubt(versions: Iterable[Version], trail: _Trail) -> list[Version]:
         sent = [version for version in sent if version.recorded_at > confirmed_at]
     if trail.suspected_at is None:
         return sent
-    moments = moments_in_doubt((version.recorded_at for version in sent), suspected_at=trail.suspected_at)
+    recorded_at = [version.recorded_at for version in sent]
+    moments = moments_in_doubt(recorded_at, suspected_at=trail.suspected_at, mailed_at=mailed_at)
     return [version for version in sent if version.recorded_at in moments]
 
 

@@ -84,6 +84,12 @@ def candidate(session: Session, *, site_id: int, follow_up_id: int) -> Candidate
     return _candidate(row) if row is not None else None
 
 
+def candidates_of_patient(session: Session, *, patient_id: int) -> list[Candidate]:
+    """Every follow-up of a patient, finished or not."""
+    of_patient = _with_surroundings().where(_follow_up.patient_id == patient_id)
+    return [_candidate(row) for row in session.execute(of_patient.order_by(_follow_up.due_on, _follow_up.id))]
+
+
 def unfinished(span: Span) -> Select[*tuple[Any, ...]]:
     """The statement of `candidates`: what ended a follow-up for certain is left to the database."""
     of_site = select(_patient.id).where(_patient.id == _follow_up.patient_id, _patient.site_id == span.site_id)

@@ -180,7 +180,17 @@ def planned_mails(session: Session, *, site_id: int, until: date) -> Iterator[Pl
     state = literal(ReminderState.PLANNED, _reminder.state.type, literal_execute=True)
     planned = (_reminder.state == state, _reminder.due_on <= until, _patient.site_id == site_id)
     in_order = _mails().where(*planned).order_by(_reminder.due_on, _reminder.follow_up_id, _reminder.rung)
-    return map(_planned_mail, session.execute(in_order.execution_options(yield_per=500)))
+    # Closed by whoever stops before the end: PostgreSQL keeps a cursor open behind it.
+    with session.execute(in_order.execution_options(yield_per=500)) as rows:
+        yield from map(_planned_mail, rows)
+
+
+def planned_mails_of_patient(session: Session, *, patient_id: int) -> list[PlannedMail]:
+    """Every mail of a patient's ladders that is still planned, in order."""
+    planned = (_reminder.patient_id == patient_id, _state_is(ReminderState.PLANNED))
+    of_ladder = _mails().where(*planned, _reminder.kind == ReminderKind.LADDER)
+    rows = session.execute(of_ladder.order_by(_reminder.due_on, _reminder.follow_up_id, _reminder.rung))
+    return [_planned_mail(row) for row in rows]
 
 
 def _mails() -> Select[*tuple[Any, ...]]:

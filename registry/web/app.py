@@ -18,11 +18,29 @@ from registry.web import demo, rendering
 from registry.web.errors import register_errors
 from registry.web.patient import consent, form, preferences, regions, routes, sending
 from registry.web.security import protect
-from registry.web.staff import accounts, answers, bounced, calls, patients, reports, review, tablet, today
+from registry.web.staff import (
+    accounts,
+    answers,
+    bounced,
+    calls,
+    ledger,
+    mails,
+    patients,
+    plan,
+    reports,
+    review,
+    tablet,
+    today,
+)
 from registry.web.state import State, attach, now, state
 
-# What an address may be kept by: of other values two may be equal and not written alike.
-_PLAIN = (str, int)
+# Longer values are made up by a stranger, and not worth keeping.
+_LONGEST_KEPT = 64
+
+
+def _is_plain(value: object) -> bool:
+    """Whether an address may be kept by a value: of other kinds two may be equal and not written alike."""
+    return type(value) is int or (type(value) is str and len(value) <= _LONGEST_KEPT)
 
 
 class _Registry(Flask):
@@ -37,7 +55,7 @@ class _Registry(Flask):
         """The address of a page, from what is kept where nothing but its values decides it."""
         is_plain = has_request_context()
         for name, value in values.items():
-            is_plain = is_plain and (value is None or (type(value) in _PLAIN and name[0] != "_"))
+            is_plain = is_plain and (value is None or (name[0] != "_" and _is_plain(value)))
         if is_plain:
             return self._kept_url(request.environ.get("SCRIPT_NAME"), endpoint, tuple(values.items()))
         return super().url_for(endpoint, **values)
@@ -77,10 +95,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
         # Patients have no session: the signed field of each form takes the place of the session's token.
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
-    for blueprint in (
-        module.blueprint
-        for module in (accounts, today, patients, answers, tablet, calls, review, bounced, reports, demo)
-    ):
+    staff_pages = (accounts, today, plan, patients, ledger, answers, tablet, calls, review, bounced, mails, reports)
+    for blueprint in (module.blueprint for module in (*staff_pages, demo)):
         app.register_blueprint(blueprint)
     app.add_url_rule("/", view_func=home)
     app.add_url_rule("/healthz", view_func=healthz)

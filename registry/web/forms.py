@@ -229,3 +229,10 @@ class DeathForm(StaffForm):
     """When a patient died."""
 
     died_on = DayField("Died on", [_required("Enter the day")])
+
+
+class MailTestForm(StaffForm):
+    """To whom, and in which language, every kind of mail is sent as a test."""
+
+    recipient = PlainField("Send a test to", [_filled("Enter an e-mail address"), _email, Length(max=320)])
+    language = SelectField("Language", choices=LANGUAGES_OFFERED)

@@ -18,7 +18,7 @@ from registry.services.outbox import Dispatch, send_due_reminders
 from registry.storage.database import Database
 from registry.storage.enrolments import site_id_of
 from registry.storage.models import Enrolment, Site
-from tests.desk import ITEMS, PASSWORD, Desk
+from tests.desk import ITEMS, PASSWORD, Desk, call
 from tests.factories import BY
 from tests.opened import Opened
 
@@ -301,6 +301,41 @@ def hurried(form: Opened, *numbers: int, score: str = "47") -> None:
 
 def set_aside(form: Opened, settings: Settings) -> None:
     staff_of(form, settings).send(f"/answers-to-review/{form.value('SELECT id FROM assessment')}/set-aside")
+
+
+def test_a_refusal_right_after_the_answers_goes_with_them(opened: Opened, settings: Settings) -> None:
+    hurried(opened, 1, 2, 3)
+    opened.clock.instant += timedelta(seconds=1)
+    opened.decide("disagree")
+
+    set_aside(opened, settings)
+
+    assert [decision[1:3] + decision[-1:] for decision in decisions(opened)] == [
+        (True, "hospital", True),
+        (False, "form", False),
+    ]
+    assert opened.value("SELECT refused_on FROM enrolment") is None
+
+
+@pytest.mark.parametrize(("pause", "verdict", "n_confirmed"), [(1, "", 0), (90, "", 1), (1, "confirmed", 1)])
+def test_what_staff_enter_confirms_no_decision_of_the_visit(
+    unasked: Opened, settings: Settings, pause: int, verdict: str, n_confirmed: int
+) -> None:
+    unasked.decide("agree")
+    unasked.clock.instant += timedelta(seconds=pause)
+    hurried(unasked, 1, 2, 3)
+    unasked.clock.instant += timedelta(hours=1)
+    if verdict:
+        with unasked.database.transaction() as session:
+            session.execute(text("UPDATE consent SET confirmed_at = recorded_at"))
+    patient, follow_up = (
+        unasked.value(f"SELECT {key}") for key in ("public_id FROM patient", "follow_up_id FROM consent")
+    )
+
+    staff_of(unasked, settings).send(f"/patients/{patient}/follow-ups/{follow_up}/phone", **call())
+
+    assert unasked.value("SELECT count(*) FROM answer WHERE mode = 'phone'") == 6
+    assert unasked.value("SELECT count(*) FROM assessment WHERE confirmed_at IS NOT NULL") == n_confirmed
 
 
 def test_a_decision_of_another_visit_stays_when_answers_are_set_aside(unasked: Opened, settings: Settings) -> None:

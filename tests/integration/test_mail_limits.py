@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from registry.config import Settings
 from registry.mail.outgoing import Outgoing
-from registry.mail.transport import MailFailure, Refused, TryLater, Unwelcome
+from registry.mail.transport import MailFailure, Refused, TryLater, Unreachable, Unwelcome
 from registry.security.keys import KeyRing
 from registry.services import mail_limits, outbox
 from registry.services.mail_limits import LONGEST_PAUSE, SHORTEST_PAUSE, held_until
@@ -284,3 +284,15 @@ def test_waits_are_longer_by_chance_and_by_no_more_than_a_quarter(desk: Desk) ->
 
     waits = sorted(row.next_attempt_at - desk.now for row in desk.rows() if row.next_attempt_at)
     assert waits == [timedelta(seconds=seconds) for seconds in (300, 337.5, 375)]
+
+
+def test_a_server_that_cannot_be_reached_is_asked_once_at_each_look_and_keeps_nobody_else(desk: Desk) -> None:
+    with_mail(desk, connections=1)
+    due(desk, 5)
+    desk.transport.failures = [Unreachable("ConnectionRefusedError")] * 2
+
+    first, second = desk.run(), desk.run(desk.now + MINUTE)
+    third = desk.run(desk.now + 2 * MINUTE)
+
+    assert (first, second) == ({ReminderState.DEFERRED: 1}, {ReminderState.DEFERRED: 1})
+    assert third == {ReminderState.ACCEPTED: 3}

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from registry.config import Settings
 from registry.domain.actors import patient_link
 from registry.domain.errors import FormNotOpenYet, InvalidInput
-from registry.domain.vocabularies import OperationState, Region, Respondent
+from registry.domain.vocabularies import OperationState, Region, Respondent, Suspicion
 from registry.mail.transport import FolderTransport
 from registry.security.keys import KeyRing
 from registry.services import assessment, enrolment
@@ -325,3 +325,22 @@ def give_address(ward: Ward, day: date) -> None:
             now=noon(day),
         )
     )
+
+
+def test_a_first_answer_right_after_the_mail_for_the_new_day_is_noticed(ward: Ward) -> None:
+    ward.enrol(date(2026, 9, 1), planned_on=date(2026, 9, 20))
+    ward.answer("before", date(2026, 9, 2), score=60)
+    ward.move(date(2026, 9, 10), OperationState.PLANNED, planned_on=date(2027, 1, 20))
+    day = date(2026, 11, 23)
+    assert ward.send(day)["accepted"] == 1
+
+    public_id = ward.public_id("before", day)
+    told = {"study": ward.settings.protocol, "today": day, "by": patient_link(public_id)}
+    given = GivenAnswer(item="low_back", score=50)
+    with ward.database.transaction() as session:
+        form = assessment.lock_and_open_form(session, public_id=public_id)
+        soon = noon(day) + timedelta(seconds=5)
+        assessment.record_answer(session, form=form, answer=given, language="en", now=soon, **told)
+
+    with ward.database.reading() as session:
+        assert session.exec(select(Assessment.suspicion)).one() == Suspicion.RIGHT_AFTER_MAIL

@@ -113,6 +113,17 @@ def test_the_page_is_in_the_language_of_the_page_that_was_sent(opened: Opened) -
 
 
 @on_sqlite
+@pytest.mark.parametrize("path", ["/q/1", "/regions", "/phone"])
+def test_every_page_with_a_button_says_in_which_language_it_was_read(opened: Opened, path: str) -> None:
+    opened.send("/language", language="ja")
+
+    page = opened.page(path)
+
+    buttons = page.count('name="key"')
+    assert page.count('name="read_in" value="ja"') == buttons >= 1
+
+
+@on_sqlite
 def test_every_value_comes_back_and_no_markup_gets_out(opened: Opened) -> None:
     key, odd = opened.key(), '"><script>alert(1)</script>&amp;'
 

@@ -106,6 +106,35 @@ def test_a_skipped_question_is_stored_as_skipped_and_not_as_zero(opened: Opened)
         assert session.execute(text("SELECT score, is_skipped, mode FROM answer")).one() == (None, 1, None)
 
 
+def test_a_field_that_says_two_things_says_nothing(opened: Opened) -> None:
+    data = {"key": opened.key(), "vas_low_back": ["30", "70"]}
+
+    response = opened.client.post(f"{opened.form_path}/q/1", data=data)
+
+    assert (response.status_code, opened.rows()["answer"]) == (422, [])
+
+
+def test_who_agrees_and_does_not_is_asked_again(unasked: Opened) -> None:
+    shown = re.search(r'name="words" value="([^"]+)"', unasked.page("/consent"))
+    assert shown is not None
+    data = {"key": unasked.key(), "words": shown.group(1), "consent": ["agree", "disagree"]}
+
+    response = unasked.client.post(f"{unasked.form_path}/consent", data=data)
+
+    assert (response.status_code, unasked.rows()["consent"]) == (422, [])
+
+
+def test_a_number_that_must_be_put_right_after_the_close_is_shown_again(opened: Opened) -> None:
+    key = opened.key()
+    opened.clock.instant = datetime(2027, 1, 10, 3, tzinfo=UTC)
+
+    response = opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "45.5"})
+
+    assert (response.status_code, 'value="45.5"' in response.get_data(as_text=True)) == (422, True)
+    right = opened.client.post(f"{opened.form_path}/q/1", data={"key": key, "vas_low_back": "45"})
+    assert (right.status_code, [row[4] for row in opened.rows()["answer"]]) == (303, [45])
+
+
 def test_a_number_beside_a_tick_at_skip_is_asked_about_and_both_are_kept(opened: Opened) -> None:
     response = opened.send("/q/1", vas_low_back="45", skip_low_back="yes")
 

@@ -17,7 +17,7 @@ from registry.services.assessment import GivenAnswer
 from registry.services.reports.cohort import check_definition, cohort_report
 from registry.services.reports.cohort_data import as_data
 from registry.storage.database import Database
-from registry.storage.models import Assessment, AuditEvent, BodyMarking, Reminder
+from registry.storage.models import Assessment, AuditEvent, BodyMarking, Reminder, ReminderState
 from tests.desk import ITEMS, AtDesk, Desk, at_desk, call, paper
 
 
@@ -434,3 +434,166 @@ def test_what_the_trail_tells_of_a_deleted_form_with_the_same_number_says_nothin
 
 def test_answers_of_nobody_are_not_there(alice: Desk) -> None:
     assert alice.send("/answers-to-review/4711/set-aside").status_code == 404
+
+
+# What was sent
+
+
+@pytest.mark.parametrize("respondent", ["self", "helped"])
+def test_what_the_patient_sent_after_the_program_stays_sent(alice: Desk, respondent: str) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, score=90, sends="self")
+    days_later(alice)
+    on_device(alice, patient, seconds=20, sends=respondent)
+    sent_at = alice.clock()
+    days_later(alice)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at, form.respondent, form.suspicion) == (sent_at, respondent, None)
+    assert standing(patient) == dict.fromkeys(ITEMS, 40)
+
+
+def test_the_time_of_the_first_sending_stays_and_who_sent_last_is_told(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, seconds=20, sends="self")
+    sent_at = alice.clock()
+    days_later(alice)
+    on_device(alice, patient, score=90, sends="proxy")
+    days_later(alice)
+    on_device(alice, patient, score=50, seconds=20, sends="helped")
+    days_later(alice)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at, form.respondent) == (sent_at, "helped")
+
+
+def test_a_sending_shortly_before_the_program_came_is_the_patients(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, seconds=20)
+    alice.clock.instant += timedelta(seconds=40)
+    on_device(alice, patient, (), sends="helped")
+    alice.clock.instant += timedelta(seconds=30)
+    on_device(alice, patient, score=90, sends="proxy")
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at is not None, form.respondent, standing(patient)["neck"]) == (True, "helped", 40)
+
+
+def test_a_form_of_which_no_sending_is_told_stays_sent_if_it_was_before_the_visit(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, seconds=20, sends="helped")
+    sent_at = alice.clock()
+    with alice.database.transaction() as session:
+        session.execute(text("DELETE FROM audit_event WHERE action = 'answers_sent'"))
+    days_later(alice)
+    on_device(alice, patient, score=90)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at, form.respondent) == (sent_at, "helped")
+
+
+@pytest.mark.parametrize(("sends", "is_sent"), [("", False), ("self", True)])
+def test_a_form_that_was_sent_with_the_programs_answers_in_it_is_to_be_sent_again(
+    alice: Desk, sends: str, is_sent: bool
+) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, ITEMS[:3], seconds=20)
+    days_later(alice)
+    on_device(alice, patient, ITEMS[3:], score=90)
+    days_later(alice)
+    on_device(alice, patient, (), sends="self")
+    days_later(alice)
+    on_device(alice, patient, ITEMS[3:], seconds=20, sends=sends)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at is not None, standing(patient)) == (is_sent, dict.fromkeys(ITEMS, 40))
+
+
+def test_what_was_set_aside_once_makes_no_sending_complete(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, score=90, seconds=5, sends="self")
+    suspect(alice, patient)
+    days_later(alice)
+    on_device(alice, patient, (), sends="helped")
+    judge(alice, patient, "set-aside")
+    days_later(alice)
+    on_device(alice, patient, seconds=20)
+    days_later(alice)
+    on_device(alice, patient, score=80, sends="proxy")
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at, form.respondent, standing(patient)) == (None, None, dict.fromkeys(ITEMS, 40))
+
+
+def test_every_sending_of_other_answers_is_told_and_the_receipt_keeps_its_time(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, seconds=20, sends="self")
+    sent_at = alice.clock()
+    for _ in range(2):
+        on_device(alice, patient, (), sends="self")
+    days_later(alice)
+    on_device(alice, patient, ITEMS[:1], score=50, sends="self")
+
+    form = patient.assessment()
+    assert form is not None
+    assert form.submitted_at == sent_at
+    told = [action for action in actions(alice) if action.startswith("answers_sent")]
+    assert told == ["answers_sent", "answers_sent_again"]
+
+
+def test_a_form_that_staff_completed_with_a_skipped_question_stays_sent(alice: Desk) -> None:
+    patient = alice.patient()
+    on_device(alice, patient, ITEMS[:-1], seconds=20)
+    days_later(alice)
+    on_device(alice, patient, ITEMS[:3], score=90)
+    days_later(alice)
+    told = {"answered_on": "2026-11-22", "respondent": "proxy", "scale": "100", f"skipped_{ITEMS[-1]}": "y"}
+    alice.send(f"{patient.form_path}/phone", **told)
+
+    judge(alice, patient, "set-aside")
+
+    form = patient.assessment()
+    assert form is not None
+    assert (form.submitted_at is not None, form.respondent) == (True, "proxy")
+    assert standing(patient) == dict.fromkeys(ITEMS[:-1], 40) | {ITEMS[-1]: None}
+
+
+@pytest.mark.parametrize(("state", "left"), [("accepted", ()), ("unknown", ()), ("rejected", ITEMS[1:2])])
+def test_a_visit_right_after_another_mail_is_taken_out_as_well(alice: Desk, state: str, left: tuple[str, ...]) -> None:
+    patient = alice.patient()
+    for rung, items in enumerate((ITEMS[:1], ITEMS[1:2])):
+        days_later(alice, 7 * rung)
+        mailed(alice, patient, rung, state if rung else "accepted")
+        on_device(alice, patient, items, seconds=10)
+
+    judge(alice, patient, "set-aside")
+
+    assert standing(patient) == dict.fromkeys(left, 40)
+
+
+def mailed(desk: Desk, patient: AtDesk, rung: int, state: str) -> None:
+    """Write down what became of a mail with the link of the form at this moment."""
+    of_rung = (Reminder.follow_up_id == patient.follow_up_id, Reminder.rung == rung)
+    with desk.database.transaction() as session:
+        found = session.exec(select(Reminder).where(*of_rung)).one()
+        found.state, found.claimed_at = ReminderState(state), desk.clock()
+        found.sent_at = desk.clock() if state == "accepted" else None
+        session.add(found)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,11 +12,11 @@ from sqlmodel import select
 from registry.config import Settings
 from registry.domain.instruments import Mode
 from registry.domain.vocabularies import CallOutcome, CallTime, ConsentRoute, Respondent
-from registry.services import assessment, enrolment
+from registry.services import assessment, audit, enrolment
 from registry.services.consent import Decision, decide
 from registry.services.entry import score_of_mark
 from registry.storage.database import Database
-from registry.storage.models import AuditEvent, Consent, PhoneRequest, Site
+from registry.storage.models import AuditEvent, BodyMarking, Consent, PhoneRequest, Site
 from tests.desk import ITEMS, AtDesk, Desk, at_desk, call, paper
 from tests.factories import BY, make_patient
 
@@ -116,7 +116,7 @@ def test_a_skipped_question_is_an_answer_and_a_blank_one_is_none(alice: Desk) ->
 
     answers, form = patient.answers(), patient.assessment()
     assert form is not None
-    assert (answers["neck"].is_skipped, answers["neck"].mode, "arm_numb" in answers) == (True, None, False)
+    assert (answers["neck"].is_skipped, answers["neck"].mode, "arm_numb" in answers) == (True, Mode.PAPER, False)
     assert (form.submitted_at, form.respondent) == (None, Respondent.SELF)
     assert "some questions are still open" in alice.page(patient.path)
 
@@ -424,7 +424,57 @@ def test_a_paper_form_of_an_earlier_day_does_not_replace_what_the_patient_answer
     assert len(patient.versions()) == 12
 
 
+def test_a_question_skipped_on_paper_on_an_earlier_day_does_not_replace_what_the_patient_answered_since(
+    alice: Desk,
+) -> None:
+    patient = alice.patient()
+    alice.send(f"{patient.form_path}/phone", **call("47"))
+    with alice.database.transaction() as session:
+        session.execute(text("UPDATE answer SET mode = 'touch'"))
+    skipped = {f"skipped_{item}": "y" for item in ITEMS}
+
+    alice.send(f"{patient.form_path}/paper", answered_on="2026-11-10", respondent="self", **skipped)
+
+    assert ({answer.score for answer in patient.answers().values()}, len(patient.versions())) == ({47}, 12)
+
+
+def test_a_paper_form_of_an_earlier_day_does_not_replace_what_the_patient_skipped_since(alice: Desk) -> None:
+    patient = alice.patient()
+    skip_on_device(alice, patient)
+
+    alice.send(f"{patient.form_path}/paper", **paper("90", answered_on="2026-11-10"))
+
+    assert {answer.score for answer in patient.answers().values()} == {None}
+    assert len(patient.versions()) == 12
+
+
+@pytest.mark.parametrize(("route", "mode"), [("phone", Mode.PHONE), ("paper", Mode.PAPER)])
+def test_a_question_skipped_by_way_of_staff_says_so_and_gives_way_to_an_earlier_day(
+    alice: Desk, route: str, mode: Mode
+) -> None:
+    patient = alice.patient()
+    alice.send(f"{patient.form_path}/{route}", **ENTERED_BY_PHONE | {f"skipped_{item}": "y" for item in ITEMS})
+    assert {answer.mode for answer in patient.answers().values()} == {mode}
+
+    alice.send(f"{patient.form_path}/paper", **paper("90", answered_on="2026-11-10"))
+
+    assert {answer.score for answer in patient.answers().values()} == {90}
+
+
 # Answers that were in doubt
+
+
+def skip_on_device(desk: Desk, patient: AtDesk) -> None:
+    """What somebody does who skips every question of the form."""
+    desk.send(f"{patient.form_path}/phone", **call("47"))
+    with desk.database.transaction() as session:
+        session.execute(text("UPDATE answer SET mode = NULL, score = NULL, is_skipped = true"))
+
+
+def confirmed_at(patient: AtDesk) -> datetime | None:
+    form = patient.assessment()
+    assert form is not None
+    return form.confirmed_at
 
 
 def doubted(desk: Desk, items: tuple[str, ...] = ITEMS) -> AtDesk:
@@ -486,3 +536,32 @@ def test_the_doubt_stays_while_a_question_that_a_program_skipped_stands(alice: D
     alice.send(f"{patient.form_path}/phone", **told | ENTERED_BY_PHONE)
 
     assert n_confirmed(alice) == 0
+
+
+@pytest.mark.parametrize(("minutes", "is_confirmed"), [(0, False), (-60, True)])
+def test_the_doubt_stays_while_the_regions_of_the_visit_stand(alice: Desk, minutes: int, is_confirmed: bool) -> None:
+    patient = doubted(alice)
+    form, at = patient.assessment(), alice.clock()
+    assert form is not None
+    ticked_at = at + timedelta(minutes=minutes)
+    told = {"assessment_id": form.id, "version": 1, "regions": ["low_back"], "answered_on": at.date()}
+    with alice.database.transaction() as session:
+        audit.record(session, action="answers_suspected", subject="assessment", subject_id=form.id, by=BY, now=at)
+        session.add(BodyMarking(recorded_at=ticked_at, **told))
+
+    alice.send(f"{patient.form_path}/phone", **call("40"))
+
+    assert (confirmed_at(patient) is not None) == is_confirmed
+
+
+def test_the_doubt_stays_while_late_numbers_are_kept_beside_what_a_program_skipped(alice: Desk) -> None:
+    patient = alice.patient()
+    skip_on_device(alice, patient)
+    with alice.database.transaction() as session:
+        session.execute(text("UPDATE assessment SET suspicion = 'too_fast'"))
+    alice.clock.instant = datetime(2027, 2, 1, 3, tzinfo=UTC)
+    alice.sign_in()
+
+    alice.send(f"{patient.form_path}/paper", **paper(answered_on="2027-01-04"))
+
+    assert (len(patient.versions()), confirmed_at(patient)) == (12, None)

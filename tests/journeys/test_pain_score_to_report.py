@@ -93,7 +93,7 @@ def test_the_form_is_answered_without_javascript_and_read_by_staff(
     page.get_by_role("heading", name="We have received your answers").wait_for()
 
     _sign_in(staff, live)
-    staff.get_by_role("link", name="K-001").click()
+    _open_patient(staff)
     row = staff.locator("#answers + .scroll tbody tr").first
     assert row.locator("td.n").all_inner_texts() == ["0", "100", "47", "5", "63", "12"]
 
@@ -141,10 +141,15 @@ def _enrol(page: Page, live: Live) -> None:
     page.get_by_text("Without lumbar disease").first.wait_for()
 
 
+def _open_patient(page: Page) -> None:
+    page.get_by_role("link", name="Patients", exact=True).click()
+    page.get_by_role("link", name="K-001").click()
+
+
 def _record_operation_as_performed(page: Page, live: Live) -> None:
     live.clock.instant = datetime(2026, 2, 3, 1, 0, tzinfo=UTC)
     _sign_in(page, live)
-    page.get_by_role("link", name="K-001").click()
+    _open_patient(page)
     page.get_by_role("link", name=re.compile("^Change the operation")).click()
     page.get_by_label("State").select_option("performed")
     page.get_by_label("Day of operation").fill(OPERATED_ON.isoformat())

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,8 @@ VALUES = {
     "bounces.user": ("bounces", "bounces"),
     "bounces.password": ("a secret = with # signs", "a secret = with # signs"),
     "bounces.mailbox": ("Returned mails", "Returned mails"),
+    "digest.at": ("07:45", time(7, 45)),
+    "health.ping_url": ("https://hc.example.org/ping/1234", "https://hc.example.org/ping/1234"),
     "security.key_file": ("/srv/key", Path("/srv/key")),
     "security.session_idle_minutes": ("7", 7),
     "security.session_hours": ("1", 1),
@@ -223,6 +225,63 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_MAIL_PASSWORD", "hunter2")
 
     assert "hunter2" not in repr(load_settings(ROOT / "config.toml"))
+
+
+# Digest and sign of life
+
+
+@pytest.mark.parametrize("at", ["04:59", "12:00", "08:30:00+09:00"])
+def test_a_digest_leaves_in_the_morning(config: type_of_file, at: str) -> None:
+    wrong = "digest.at: must be a time from 05:00 until before 12:00, on the clock of the hospital"
+
+    assert problems_in(config(('at = "08:30"', f'at = "{at}"'))) == (wrong,)
+
+
+def test_a_digest_goes_to_addresses(config: type_of_file) -> None:
+    settings = load_settings(config(("to = []", 'to = ["a@example.org", "b@example.org"]')))
+    wrong = "must be an e-mail address such as followup@example.org"
+
+    assert settings.digest.to == ("a@example.org", "b@example.org")
+    assert problems_in(config(("to = []", 'to = ["nobody", ""]'))) == (
+        f"digest.to 1: {wrong}",
+        f"digest.to 2: {wrong}",
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hc.example.org/ping/1?a=b", "http://127.0.0.1:8001/", "http://[::1]/", "http://localhost/x", ""]
+)
+def test_an_address_for_the_sign_of_life(config: type_of_file, url: str) -> None:
+    assert load_settings(config(('ping_url = ""', f'ping_url = "{url}"'))).health.ping_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hc.example.org/secret-id",
+        "http://localhost.example.org/secret-id",
+        "http://127.0.0.1@hc.example.org/secret-id",
+        "https://user:secret-id@hc.example.org/",
+        "https://hc.example.org:99999/secret-id",
+        "https://hc.example.org/secret-id#x",
+        "https://hc.example.org/secret-id x",
+        "https:///secret-id",
+        "ftp://hc.example.org/secret-id",
+        "file:///etc/secret-id",
+        "https://[hc/secret-id",
+    ],
+)
+def test_an_unfit_address_for_the_sign_of_life_is_refused_and_not_repeated(config: type_of_file, url: str) -> None:
+    (problem,) = problems_in(config(('ping_url = ""', f'ping_url = "{url}"')))
+
+    assert problem.startswith("health.ping_url: must be an address such as https://")
+    assert "secret-id" not in problem
+
+
+def test_the_address_for_the_sign_of_life_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_HEALTH_PING_URL", "https://hc.example.org/secret-id")
+
+    assert "secret-id" not in repr(load_settings(ROOT / "config.toml"))
 
 
 # Returned mails

@@ -9,6 +9,7 @@ from registry.storage.models.correspondence import (
     ReminderKind,
     ReminderState,
 )
+from registry.storage.models.digest import Digest, DigestState
 from registry.storage.models.follow_up import (
     Answer,
     Assessment,
@@ -32,6 +33,8 @@ __all__ = [
     "Classification",
     "Consent",
     "Contact",
+    "Digest",
+    "DigestState",
     "Enrolment",
     "FollowUp",
     "Heartbeat",

@@ -86,7 +86,7 @@ class Answer(SQLModel, table=True):
     score: int | None = None
     is_skipped: bool = False
     mode: Mode | None = one_of(Mode, "mode_known", default=None, nullable=True)
-    """How the score was given; none for a skipped question."""
+    """How the score was given; none for a question that was skipped on a device."""
     instrument_version: str = Field(max_length=60)
     language: str = Field(max_length=2)
     answered_on: date

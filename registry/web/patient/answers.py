@@ -30,13 +30,19 @@ class TypedAnswer:
         return self.is_skipped and bool(self.typed.strip())
 
 
+def only(form: MultiDict[str, str], name: str) -> str:
+    """What a field says; nothing when it says several things, as no page of ours does."""
+    said = set(form.getlist(name))
+    return said.pop() if len(said) == 1 else ""
+
+
 def typed_answer(form: MultiDict[str, str], item: str) -> TypedAnswer:
     """The fields of a question."""
     return TypedAnswer(
-        typed=form.get(f"vas_{item}", ""),
-        is_skipped=form.get(f"skip_{item}") == "yes",
-        mode=form.get(f"mode_{item}", ""),
-        meta=form.get(f"meta_{item}", ""),
+        typed=only(form, f"vas_{item}"),
+        is_skipped=only(form, f"skip_{item}") == "yes",
+        mode=only(form, f"mode_{item}"),
+        meta=only(form, f"meta_{item}"),
     )
 
 

@@ -9,6 +9,7 @@ from registry.services.assessment import refuse_unless_open
 from registry.services.consent import Decision, decide, words_for
 from registry.storage.forms import Form
 from registry.web.patient.access import give_pass, pass_of, shown_form, writing, written_form
+from registry.web.patient.answers import only
 from registry.web.patient.context import page
 from registry.web.patient.steps import recording, see_other, step_to_resume, to
 from registry.web.rendering import page_language, translated
@@ -30,7 +31,8 @@ def ask(public_id: str) -> str:
 @blueprint.post("/form/<public_id>/consent")
 def answer(public_id: str) -> Response | tuple[str, int]:
     """Keep the decision; without one, say what to do."""
-    form, chosen = written_form(public_id), request.form.get("consent", "")
+    form, chosen = written_form(public_id), only(request.form, "consent")
+    refuse_unless_open(form, today(g.site))
     language = _language_read()
     if language is None:
         error = translated("The information has changed since you opened this page. Please read it once more")

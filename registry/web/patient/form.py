@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from registry.domain.errors import Unknown
 from registry.domain.instruments import Item
 from registry.languages import LANGUAGES
-from registry.services.assessment import record_answer, refuse_unless_agreed_now, refuse_unless_open
+from registry.services.assessment import record_answer, refuse_unless_agreed, refuse_unless_open, refuse_unless_taken
 from registry.services.identity import Finding, check_birth_year
 from registry.services.links import open_link
 from registry.storage.forms import Form
@@ -135,8 +135,9 @@ def answer(public_id: str, number: int) -> AnyResponse | tuple[str, int]:
     given = given_answer(typed, item.code)
     if given is None:
         form = written_form(public_id)
-        refuse_unless_open(form, today(g.site))
-        refuse_unless_agreed_now(form, state().study)
+        # As for an answer that can be saved: one that is a little late is shown again to be put right.
+        refuse_unless_taken(form, today(g.site))
+        refuse_unless_agreed(form, state().study)
         return _question_page(form, number, item, typed, error=_problem(item, typed)), 422
     with writing_rows(public_id) as (rows, form):
         record_answer(rows, form=form, answer=given, language=language_read(), **recording(form))

@@ -17,6 +17,7 @@ from registry.storage.enrolments import LinkedPatient, patient_behind_link
 from registry.storage.mailboxes import shares_address
 from registry.storage.models import LinkPurpose
 from registry.web.patient import passes
+from registry.web.patient.answers import only
 from registry.web.patient.birth_year import wrong_birth_year
 from registry.web.patient.context import page
 from registry.web.patient.steps import see_other
@@ -74,7 +75,7 @@ def show(public_id: str) -> str | AnyResponse:
 def choose(public_id: str) -> AnyResponse | tuple[str, int]:
     """Stop e-mails at once, or go on to confirm that the patient leaves."""
     patient = _written(public_id)
-    chosen = request.form.get("choice", "")
+    chosen = only(request.form, "choice")
     if chosen == _STOP:
         _stop(patient)
         return _to("preferences.result", public_id)

@@ -11,6 +11,7 @@ from registry.services.phone_requests import ask_for_call, has_telephone
 from registry.storage.forms import Form
 from registry.web.paper import paper_response
 from registry.web.patient.access import entered_form, give_pass, pass_of, shown_form, writing, written_form
+from registry.web.patient.answers import only
 from registry.web.patient.context import page
 from registry.web.patient.steps import by_patient, to
 from registry.web.rendering import page_language, translated
@@ -28,7 +29,7 @@ def phone(public_id: str) -> str:
 @blueprint.post("/form/<public_id>/phone")
 def ask_call(public_id: str) -> AnyResponse | tuple[str, int]:
     """Put the form into the phone queue; without a time of day or a number to call, say what to do."""
-    call_time = next((time for time in CallTime if time == request.form.get("call_time")), None)
+    call_time = next((time for time in CallTime if time == only(request.form, "call_time")), None)
     if call_time is None:
         return _phone_page(written_form(public_id), is_refused=True), 422
     with writing(public_id) as (session, form):

@@ -15,6 +15,7 @@ from registry.storage.follow_ups import NextForm, next_form
 from registry.storage.forms import Form, SavedMarking
 from registry.web.patient import passes
 from registry.web.patient.access import chosen_language, give_pass, pass_of, shown_form, shown_open_form, writing
+from registry.web.patient.answers import only
 from registry.web.patient.calendar_file import CalendarEntry, calendar_file
 from registry.web.patient.context import page
 from registry.web.patient.region_words import region_words
@@ -35,7 +36,7 @@ def check(public_id: str) -> str:
 @blueprint.post("/form/<public_id>/check")
 def send(public_id: str) -> AnyResponse | tuple[str, int]:
     """Send the answers; pressing twice sends once."""
-    respondent = next((one for one in Respondent if one == request.form.get("respondent")), None)
+    respondent = next((one for one in Respondent if one == only(request.form, "respondent")), None)
     with writing(public_id) as (session, form):
         number = first_open(form)
         if number is None and respondent is not None:

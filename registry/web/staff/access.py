@@ -11,6 +11,7 @@ from registry.domain.actors import Actor, staff_member
 from registry.services.accounts import NOTE_USE_EVERY, SessionLimits, SignedIn, note_use, signed_in
 from registry.services.bounced_addresses import n_bounced_addresses
 from registry.services.consent_review import n_decisions_to_review
+from registry.services.failed_mails import n_failed_mails
 from registry.services.health import SAID, health_of
 from registry.services.phone_queue import n_calls_waiting
 from registry.services.review import n_answers_to_review
@@ -46,13 +47,17 @@ class Waiting:
     n_calls: int
     n_reviews: int
     n_bounced: int
+    n_failed: int
+    """Mails that did not arrive about forms that are still open."""
 
 
 def _waiting(rows: Session, found: SignedIn) -> Waiting:
     site_id, own_site = found.site_id, state().settings.site(found.site_code)
     n_reviews = n_answers_to_review(rows, site_id=site_id) + n_decisions_to_review(rows, site_id=site_id)
     n_calls = n_calls_waiting(rows, site_id=site_id, study=state().study, zone=own_site.zone, today=today(own_site))
-    return Waiting(n_calls, n_reviews, n_bounced_addresses(rows, site_id=site_id))
+    n_bounced = n_bounced_addresses(rows, site_id=site_id)
+    failed = n_failed_mails(rows, site_id=site_id, today=today(own_site), now=now())
+    return Waiting(n_calls, n_reviews, n_bounced, failed.open)
 
 
 def _to_sign_in() -> Response:

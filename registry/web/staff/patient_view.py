@@ -10,6 +10,7 @@ from registry.domain.study import Study
 from registry.domain.vocabularies import LUMBAR_DISEASE, CallOutcome
 from registry.services.follow_up_facts import facts_of
 from registry.services.identity import not_told_apart
+from registry.services.sent_mails import TRIED
 from registry.storage.database import Session
 from registry.storage.enrolments import (
     FollowUpRow,
@@ -71,6 +72,11 @@ class MailView:
     reminder: Reminder
     timepoint: str
     sent_at: datetime | None
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether there is a mail to look at."""
+        return self.reminder.state in TRIED
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Answers and decisions that may come from a program: the list, and what staff say about each."""
 
+from datetime import datetime
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -9,7 +11,13 @@ from registry.services.consent_review import (
     decisions_to_review,
     set_decision_aside,
 )
-from registry.services.review import answers_to_review, assessment_of_site, confirm_answers, set_aside
+from registry.services.review import (
+    MoreHasCome,
+    answers_to_review,
+    assessment_of_site,
+    confirm_answers,
+    set_aside,
+)
 from registry.web.staff.access import by, require_staff, site, staff
 from registry.web.staff.saving import planning, to_patient
 from registry.web.state import now, state
@@ -34,7 +42,7 @@ def confirm(assessment_id: int) -> Response:
     """Say that the answers are the patient's own."""
     with state().database.transaction() as session:
         found = assessment_of_site(session, assessment_id=assessment_id, site_id=staff().site_id)
-        is_first = confirm_answers(session, assessment_id=found.id, by=by(), now=now())
+        is_first = confirm_answers(session, assessment_id=found.id, by=by(), now=now(), seen_at=_seen_at())
     flash("The answers are confirmed as the patient's own." if is_first else _TOO_LATE.format("these answers"))
     return _back()
 
@@ -44,7 +52,7 @@ def ask_again(assessment_id: int) -> Response:
     """Set the answers aside and ask the patient again."""
     with state().database.transaction() as session:
         found = assessment_of_site(session, assessment_id=assessment_id, site_id=staff().site_id)
-        is_first = set_aside(session, assessment_id=found.id, **planning())
+        is_first = set_aside(session, assessment_id=found.id, seen_at=_seen_at(), **planning())
     said = (
         "The answers are set aside, and earlier ones count again. While the form is open, the patient is asked again."
     )
@@ -71,6 +79,20 @@ def ask_consent_again(consent_id: int) -> Response:
     said = "The decision is set aside. What the patient decided before counts; without that, the form asks again."
     flash(said if is_first else _TOO_LATE.format("this decision"))
     return _back()
+
+
+@blueprint.errorhandler(MoreHasCome)
+def _look_again(_: MoreHasCome) -> Response:
+    flash("More has come since you opened the page: nothing was changed. Look again.")
+    return _back()
+
+
+def _seen_at() -> datetime | None:
+    """When the page with the button was made."""
+    try:
+        return datetime.fromisoformat(request.form.get("seen", ""))
+    except ValueError:
+        return None
 
 
 def _back() -> Response:

@@ -132,7 +132,7 @@ def test_anything_else_is_no_study_id(text: str) -> None:
     assert not is_study_id(text)
 
 
-@pytest.mark.parametrize(("seconds", "wanted"), [(-1, False), (0, True), (59, True), (60, False)])
+@pytest.mark.parametrize(("seconds", "wanted"), [(-60, False), (-59, True), (0, True), (59, True), (60, False)])
 def test_answers_within_a_minute_of_a_decision_are_of_the_same_visit(seconds: int, wanted: bool) -> None:
     decided_at = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -163,6 +163,25 @@ def test_answers_are_in_doubt_as_far_as_they_follow_each_other_within_a_minute(
     found = moments_in_doubt(moments, suspected_at=begun + timedelta(seconds=suspected))
 
     assert sorted(moment for moment in moments if moment in found) == [begun + timedelta(seconds=one) for one in wanted]
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(0, []), (1, [1, 50]), (59, [59, 108]), (60, [])])
+def test_a_visit_that_begins_within_a_minute_of_a_mail_is_in_doubt(seconds: int, wanted: list[int]) -> None:
+    mailed_at = datetime(2026, 11, 27, 9, tzinfo=UTC)
+    moments = [mailed_at + timedelta(seconds=seconds + later) for later in (0, 49)]
+
+    found = moments_in_doubt(moments, suspected_at=mailed_at - timedelta(days=7), mailed_at=[mailed_at])
+
+    assert [moment for moment in moments if moment in found] == [mailed_at + timedelta(seconds=one) for one in wanted]
+
+
+def test_a_mail_that_goes_out_while_the_patient_answers_raises_no_doubt() -> None:
+    mailed_at = datetime(2026, 11, 27, 9, tzinfo=UTC)
+    moments = [mailed_at + timedelta(seconds=second) for second in (-20, 10)]
+
+    found = moments_in_doubt(moments, suspected_at=mailed_at - timedelta(days=7), mailed_at=[mailed_at])
+
+    assert not found & set(moments)
 
 
 @pytest.mark.parametrize(("pause", "is_in_doubt"), [(1, True), (2, False)])
