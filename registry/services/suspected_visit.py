@@ -12,8 +12,8 @@ from registry.domain.instruments import Mode, is_given_on_device
 from registry.domain.quality import is_of_one_visit, moments_in_doubt
 from registry.domain.study import Study
 from registry.services.assessment import SENDINGS, stands
-from registry.storage.forms import Form, SavedAnswer
-from registry.storage.models import Answer, Assessment, AuditEvent, BodyMarking, Reminder, ReminderState
+from registry.storage.forms import MAY_HAVE_ARRIVED, Form, SavedAnswer
+from registry.storage.models import Answer, Assessment, AuditEvent, BodyMarking, Reminder
 
 SET_ASIDE = "answers_set_aside"
 """What the audit trail calls it when staff set such a visit aside."""
@@ -23,7 +23,6 @@ CONFIRMED = "answers_confirmed"
 _SUSPECTED = "answers_suspected"
 _TOLD = (_SUSPECTED, SET_ASIDE, CONFIRMED, *SENDINGS)
 # A mail still on its way counts from its claim, as it does when an answer comes.
-_MAILED = (ReminderState.ACCEPTED, ReminderState.SENDING, ReminderState.UNKNOWN)
 
 Version = Answer | BodyMarking
 
@@ -172,7 +171,7 @@ def _mailed_at(session: Session, assessments: Iterable[Assessment]) -> Mapping[i
     """When the mails went out that carried the link of each form."""
     found: defaultdict[int, list[datetime]] = defaultdict(list)
     keys = {assessment.follow_up_id: assessment.id for assessment in assessments}
-    mailed = (col(Reminder.follow_up_id).in_(keys), col(Reminder.state).in_(_MAILED))
+    mailed = (col(Reminder.follow_up_id).in_(keys), col(Reminder.state).in_(MAY_HAVE_ARRIVED))
     for mail in session.exec(select(Reminder).where(*mailed)):
         if (at := mail.sent_at or mail.claimed_at) is not None:
             found[keys[mail.follow_up_id]].append(at)

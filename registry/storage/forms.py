@@ -277,10 +277,13 @@ def marking_of(session: Rows, *, form: Form) -> SavedMarking | None:
     return SavedMarking(*row) if row is not None else None
 
 
+MAY_HAVE_ARRIVED = (ReminderState.ACCEPTED, ReminderState.SENDING, ReminderState.UNKNOWN)
+"""States of a mail whose link somebody may have by now."""
+
 # A mail still on its way counts from its claim: a scanner may be quicker than the server's reply to us.
 _LAST_MAIL = select(func.max(func.coalesce(_reminder.sent_at, _reminder.claimed_at))).where(
     _reminder.follow_up_id == bindparam("follow_up_id"),
-    _reminder.state.in_((ReminderState.ACCEPTED, ReminderState.SENDING, ReminderState.UNKNOWN)),
+    _reminder.state.in_(MAY_HAVE_ARRIVED),
 )
 
 
