@@ -4,16 +4,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from flask import Flask, Response, g, redirect, render_template, request
-from jinja2 import StrictUndefined
+from flask import Flask, Response, g, redirect, request, url_for
 from markupsafe import escape
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from registry import languages
 from registry.domain.instruments import VAS6
+from registry.templating import environment
+from registry.web.patient.context import SiteWords
 
 ROOT = Path(__file__).parents[2]
 POLICY = (
@@ -54,26 +53,15 @@ class Harness:
 
 
 def _app(harness: Harness) -> Flask:
-    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "registry/web/static"))
-    app.jinja_env.undefined = StrictUndefined
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals["_"] = _translated
-    app.jinja_env.globals["kept"] = lambda macro, *arguments: macro(*arguments)
-    app.jinja_env.filters["phrased"] = lambda text, phrases: languages.phrased(text, phrases, g.language)
+    app = Flask(__name__, static_folder=str(ROOT / "registry/web/static"))
     app.before_request(lambda: setattr(g, "language", request.args.get("language", harness.language)))
     app.after_request(_with_headers)
-    app.context_processor(_shared_context)
     app.add_url_rule("/f/q", view_func=_question, methods=["GET"])
     app.add_url_rule("/f/q", "post", lambda: _record(harness), methods=["POST"])
     app.add_url_rule("/language", "language", lambda: _switch(harness), methods=["POST"])
     app.add_url_rule("/favicon.ico", "icon", lambda: ("", 204))
     app.add_url_rule("/f/<page>", view_func=_page)
     return app
-
-
-def _translated(message: str, **values: object) -> str:
-    words = languages.translations(g.language).gettext(message)
-    return words % values if values else words
 
 
 def _with_headers(response: Response) -> Response:
@@ -84,8 +72,9 @@ def _with_headers(response: Response) -> Response:
 
 
 def _shared_context() -> dict[str, object]:
-    site = SimpleNamespace(name=HOSPITALS[g.language], phone="06-0000-0000", phone_hours=HOURS[g.language])
+    site = SiteWords(HOSPITALS[g.language], "06-0000-0000", HOURS[g.language])
     return {
+        "url_for": url_for,
         "language": g.language,
         "site": site,
         "is_demo": "demo" in request.args,
@@ -99,8 +88,9 @@ def _shared_context() -> dict[str, object]:
 
 def _question() -> str:
     item = VAS6.item(request.args.get("item", "low_back"))
-    return render_template(
-        "patient/question.html",
+    page = environment(g.language).get_template("patient/question.html")
+    return page.render(
+        _shared_context(),
         item=item,
         wording=item.words[g.language],
         number=2,
