@@ -21,6 +21,8 @@ _MOST_LINES = 100
 _MINDS_US = re.compile(r"5\.(?:7\.\d|1\.[78]\b)")
 _MINDS_ADDRESS = re.compile(r"5\.(?:1\.(?:[1236]|10)|2\.[12])\b")
 _UNROUTABLE = re.compile(r"5\.4\.4\b")
+# A link of ours with or without its beginning, or what could be the token of one.
+_LINK = re.compile(r"https?://\S+|\S*/[sm]/\S+|(?<![0-9a-z])[0-9a-z]{26}(?![0-9a-z])", re.IGNORECASE)
 # What can stand between the angle brackets of an SMTP command and nowhere else.
 _ADDRESS = re.compile(r"[\x20-\x3b\x3d\x3f-\x7e]+")
 
@@ -86,7 +88,7 @@ def reason_of(error: Exception) -> str:
 
 def without_addresses(text: str) -> str:
     """Servers repeat the recipient in their replies, and filters the link that they mind; no log needs either."""
-    named = re.sub(r"https?://\S+", "(link)", re.sub(r"\S+@\S+", "(address)", text), flags=re.IGNORECASE)[:300]
+    named = _LINK.sub("(link)", re.sub(r"\S+@\S+", "(address)", text))[:300]
     # PostgreSQL keeps no NUL, and a log line must stay one.
     return "".join(character if character.isprintable() else " " for character in named)
 

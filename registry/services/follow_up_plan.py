@@ -88,8 +88,9 @@ def _plan(row: Reminder, due_on: date) -> None:
     if row.state == ReminderState.REJECTED:
         # Elsewhere this mark of a mail whose fate was unknown stays: it is what keeps a third copy from going out.
         row.failed_at = None
-    # What came back has been sent all the same, of which the audit trail tells.
-    row.sent_at = row.bounced_at = None
+    if row.sent_at is not None:
+        # What came back has been sent all the same, of which the audit trail tells; what goes out now is another mail.
+        row.sent_at = row.bounced_at = row.message_id = None
     row.due_on, row.state, row.skip_reason, row.next_attempt_at = due_on, ReminderState.PLANNED, None, None
     row.n_attempts, row.first_tried_at, row.failure = 0, None, ""
 
@@ -102,7 +103,7 @@ def _numbered(
     if follow_up.closes_on < planning.today or is_past_import:
         return ()
     received = {row.rung: row for row in standing if row.state not in planning.movable}
-    is_begun = any(row.sent_at is not None and row.due_on >= follow_up.opens_on for row in received.values())
+    is_begun = _is_begun(standing, follow_up, planning)
     if follow_up.timepoint == BEFORE:
         return _numbered_before(wanted, received, after=planning.today if is_begun else date.min)
     # It is the how many-th mail of its form, on whatever day; those for an earlier day of the operation come first.
@@ -111,6 +112,14 @@ def _numbered(
     if not is_begun:
         return numbered
     return [(number, rung) for number, rung in numbered if number in received or rung.due_on > planning.today]
+
+
+def _is_begun(standing: Iterable[Reminder], follow_up: FollowUp, planning: _Planning) -> bool:
+    """Whether the last mail of this form reached the patient, for all that is known: one to a new address has not."""
+    tried = [row for row in standing if row.sent_at is not None or row.state in _NOT_REACHED]
+    of_window = [row for row in tried if row.due_on >= follow_up.opens_on]
+    last = max(of_window, key=lambda row: row.due_on, default=None)
+    return last is not None and last.state not in planning.movable
 
 
 def _numbered_before(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 
 from registry.config import Settings
 from registry.domain.actors import SCHEDULER, Actor
@@ -15,11 +15,12 @@ from registry.mail.journal import Handed, Journal
 from registry.security.tokens import random_id
 from registry.services import audit
 from registry.storage.database import Session
-from registry.storage.models import Heartbeat, Patient, Reminder, ReminderState, Sender
+from registry.storage.models import AuditEvent, Heartbeat, Patient, Reminder, ReminderState, Sender
 from registry.storage.models.base import table_of
 
 logger = logging.getLogger(__name__)
 
+_audit = table_of(AuditEvent).c
 _heartbeat = table_of(Heartbeat).c
 _patient = table_of(Patient).c
 _reminder = table_of(Reminder).c
@@ -101,6 +102,13 @@ _REMEMBER = (
         _reminder.id == bindparam("of_reminder"),
         _reminder.sent_at.is_(None),
         _reminder.patient_id.in_(select(_patient.id).where(_patient.public_id == bindparam("of_patient"))),
+        # What came back since is planned anew for another address, and is to be sent once more.
+        ~exists().where(
+            _audit.subject == "reminder",
+            _audit.subject_id == bindparam("of_reminder"),
+            _audit.action == "reminder_bounced",
+            _audit.at >= bindparam("was_sent_at"),
+        ),
     )
     .values(
         state=ReminderState.ACCEPTED,

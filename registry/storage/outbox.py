@@ -140,7 +140,7 @@ _RELEASE = Prepared(
     .where(*IS_HELD)
     .values(
         state=case(
-            (_reminder.failed_at.is_not(None), literal_column(f"'{ReminderState.UNKNOWN}'")),
+            (and_(_reminder.failed_at.is_not(None), _WAS_TRIED), literal_column(f"'{ReminderState.UNKNOWN}'")),
             (_WAS_TRIED, literal_column(f"'{ReminderState.DEFERRED}'")),
             else_=literal_column(f"'{ReminderState.PLANNED}'"),
         ),

@@ -16,7 +16,7 @@ from registry.services import mail_limits, outbox
 from registry.services.mail_limits import LONGEST_PAUSE, SHORTEST_PAUSE, held_until
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.storage.database import Database
-from registry.storage.models import Patient, ReminderState
+from registry.storage.models import Patient, Reminder, ReminderState
 from registry.storage.models.people import Site
 from tests.integration.test_outbox import Desk, MemoryTransport, many_due
 
@@ -296,3 +296,17 @@ def test_a_server_that_cannot_be_reached_is_asked_once_at_each_look_and_keeps_no
 
     assert (first, second) == ({ReminderState.DEFERRED: 1}, {ReminderState.DEFERRED: 1})
     assert third == {ReminderState.ACCEPTED: 3}
+
+
+def test_a_mail_of_unknown_fate_that_was_planned_anew_is_not_lost_when_its_batch_is_given_back(desk: Desk) -> None:
+    with_mail(desk, connections=1)
+    due(desk, 2)
+    desk.write(lambda session: session.execute(update(Reminder).values(failed_at=desk.now - HOUR)))
+    desk.transport.failures = [Unreachable("ConnectionRefusedError")]
+    desk.run()
+
+    for hours in range(1, 30):
+        desk.run(desk.now + hours * HOUR)
+
+    assert len({*desk.transport.recipients}) == 2
+    assert {row.state for row in desk.rows("M3")} == {ReminderState.ACCEPTED}

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from registry.config import Settings
 from registry.domain.sending_guard import Hold, is_ahead
 from registry.mail.journal import Handed
 from registry.security.keys import KeyRing
-from registry.services import sender
+from registry.services import audit, sender
+from registry.services.follow_up_plan import plan_again
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.services.sender import Installation, hold_back, hold_of, installation, resume, take_up
 from registry.storage.database import Database
@@ -224,3 +225,50 @@ def test_a_mail_that_was_handed_over_before_its_sender_was_killed_counts_as_sent
         found = session.get_one(Reminder, first.id)
         assert (found.state, found.message_id, found.sent_at) == (ReminderState.ACCEPTED, "<1@example.org>", desk.now)
     assert desk.transport.recipients == []
+
+
+def came_back(desk: Desk, reminder_id: int, at: datetime) -> None:
+    """A mail is returned, and staff correct the address."""
+
+    def change(session: Session) -> None:
+        row = session.get_one(Reminder, reminder_id)
+        row.state, row.bounced_at = ReminderState.BOUNCED, at
+        session.add(row)
+        session.flush()
+        audit.record(session, action="reminder_bounced", subject="reminder", subject_id=row.id, by=BY, now=at)
+        today = at.date()
+        plan_again(session, patient_id=row.patient_id, study=desk.settings.protocol, today=today, is_new_address=True)
+
+    desk.write(change)
+
+
+def test_a_mail_that_came_back_goes_to_the_new_address_though_the_journal_knows_the_first_one(
+    desk: Desk, own: Installation
+) -> None:
+    desk.enrol()
+    dispatch(desk, own, desk.now)
+    first = desk.rows("M3")[0]
+    came_back(desk, first.id, desk.now + timedelta(hours=1))
+
+    desk.write(lambda session: take_up(session, own, now=desk.now + timedelta(hours=2)))
+    dispatch(desk, own, desk.now + timedelta(hours=3))
+
+    assert len(desk.transport.recipients) == 2
+    second = desk.rows("M3")[0]
+    assert (second.state, second.message_id != first.message_id) == (ReminderState.ACCEPTED, True)
+
+
+def test_the_last_mail_of_a_form_goes_to_the_new_address_although_earlier_ones_arrived(
+    desk: Desk, own: Installation
+) -> None:
+    desk.enrol()
+    for day in (0, 7, 14):
+        dispatch(desk, own, desk.now + day * DAY)
+    last = desk.rows("M3")[2]
+    came_back(desk, last.id, desk.now + 14 * DAY + timedelta(hours=1))
+
+    for day in range(15, 40):
+        dispatch(desk, own, desk.now + day * DAY)
+
+    assert len(desk.transport.recipients) == 4
+    assert desk.states("M3") == ["accepted"] * 3

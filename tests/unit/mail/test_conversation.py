@@ -13,6 +13,8 @@ from registry.mail.conversation import without_addresses
             "5.7.1 URL https://followup.example.org/s/hmcdrd83v789kqmhrbwa1hkbdc is listed",
             "5.7.1 URL (link) is listed",
         ),
+        ("5.7.1 blocked link registry.example.org/s/hmcdrd83v789kqmhrbwa1hkbdc.", "5.7.1 blocked link (link)"),
+        ("5.7.1 token hmcdrd83v789kqmhrbwa1hkbdc", "5.7.1 token (link)"),
         ("see HTTP://example.org/m/hmcdrd83v789kqmhrbwa1hkbdc", "see (link)"),
         ("a\x00line\r\nand another", "a line  and another"),
     ],
