@@ -105,8 +105,9 @@ def test_a_server_that_never_comes_to_an_end_is_left_after_the_limit(
     begun = time.monotonic()
 
     assert not ping(service.url, limit_seconds=0.5)
-    assert time.monotonic() - begun < 2
-    assert "no answer in time" in caplog.text
+    # Far below the for ever that the server takes, and far above what a busy machine needs.
+    assert time.monotonic() - begun < 10
+    assert "did not reach the service outside" in caplog.text
 
 
 @pytest.fixture
