@@ -185,7 +185,7 @@ def test_a_connection_that_cannot_be_made_safe_is_closed() -> None:
         # Kept, because forgetting the failure would close its connection by accident.
         failure = failure_of(server, tls="starttls")
 
-        assert (type(failure), server.n_open()) == (TryLater, 0)
+        assert (isinstance(failure, TryLater), server.n_open()) == (True, 0)
 
 
 def test_an_address_that_the_server_cannot_spell_is_refused_without_an_accident() -> None:
