@@ -62,12 +62,16 @@ def load_keys(path: Path) -> KeyRing:
 
 
 def _create(path: Path) -> None:
-    """Write a new key under another name and link it into place: two processes that start at once share one key."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    create_once(path, secrets.token_hex(_KEY_BYTES))
+
+
+def create_once(path: Path, line: str) -> None:
+    """Write a file under another name and link it into place: two processes that start at once share one."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
     try:

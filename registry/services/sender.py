@@ -12,6 +12,7 @@ from registry.config import Settings
 from registry.domain.actors import SCHEDULER, Actor
 from registry.domain.sending_guard import Hold, is_behind
 from registry.mail.journal import Handed, Journal
+from registry.security.keys import create_once
 from registry.security.tokens import random_id
 from registry.services import audit
 from registry.storage.database import Session
@@ -56,7 +57,7 @@ def _instance(folder: Path) -> str:
     file = folder / "instance"
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.write_text(random_id(26), encoding="ascii")
+        create_once(file, random_id(26))
     machine = _MACHINE.read_text(encoding="ascii", errors="replace") if _MACHINE.exists() else ""
     told = "\n".join((file.read_text(encoding="ascii").strip(), machine.strip(), str(folder.resolve())))
     return hashlib.sha256(told.encode()).hexdigest()

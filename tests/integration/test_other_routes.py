@@ -532,6 +532,15 @@ def test_a_place_beside_nowhere_is_asked_about_and_both_are_kept(opened: Opened)
     assert re.findall(r'value="(\w+)"[^>]* checked', page) == ["low_back", "nowhere"]
 
 
+def test_what_is_said_of_places_beside_nowhere_is_in_the_language_of_the_page(opened: Opened) -> None:
+    opened.send("/language", language="ja")
+    data = {"key": opened.key(), "region": ["low_back", "nowhere"]}
+
+    page = opened.client.post(f"{opened.form_path}/regions", data=data).get_data(as_text=True)
+
+    assert ("「どこにもない」だけを選んでください" in page, "Tick either" in page) == (True, False)
+
+
 def test_a_paper_form_is_had_as_long_as_the_form_is_open(opened: Opened) -> None:
     while_open = opened.client.get(f"{opened.form_path}/paper.pdf").status_code
     opened.clock.instant = AFTER_CLOSE

@@ -3,11 +3,14 @@
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
 
+from registry import scheduler
 from registry.config import Settings
 from registry.domain.sending_guard import Hold, is_ahead
 from registry.mail.journal import Handed
@@ -20,6 +23,7 @@ from registry.storage.database import Database
 from registry.storage.models import AuditEvent, Heartbeat, Patient, Reminder, ReminderState
 from tests.factories import BY
 from tests.integration.test_outbox import Desk
+from tests.live import SetClock
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 DAY = timedelta(days=1)
@@ -56,6 +60,23 @@ def test_the_first_installation_is_the_one_that_sends(desk: Desk, own: Installat
 
     assert hold(desk, own) is None
     assert installation(desk.settings).instance == own.instance
+
+
+def test_processes_that_start_at_once_are_one_installation(settings: Settings) -> None:
+    context = get_context("fork")
+    found = context.Queue()
+    starting = [context.Process(target=_tell_instance, args=(settings, found)) for _ in range(8)]
+    for process in starting:
+        process.start()
+    told = {found.get(timeout=30) for _ in starting}
+    for process in starting:
+        process.join(30)
+
+    assert told == {installation(settings).instance}
+
+
+def _tell_instance(settings: Settings, found: Any) -> None:
+    found.put(installation(settings).instance)
 
 
 def test_a_copy_in_another_place_sends_nothing(desk: Desk, own: Installation, tmp_path: Path) -> None:
@@ -139,6 +160,23 @@ def test_a_clock_that_was_ahead_holds_mails_until_a_person_has_looked(desk: Desk
     desk.write(lambda session: hold_back(session, reason=Hold.CLOCK_AHEAD, by=BY, now=desk.now))
 
     assert hold(desk, own, desk.now + 30 * DAY) == Hold.CLOCK_AHEAD
+
+
+def test_a_scheduler_whose_clock_jumps_ahead_holds_mails_although_it_is_put_right(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(0, 6000, 60))
+    monkeypatch.setattr(scheduler, "steady_seconds", lambda: next(seconds))
+    real = desk.settings.model_copy(update={"demo": desk.settings.demo.model_copy(update={"enabled": False})})
+    clock = SetClock(desk.now)
+    guard = scheduler._Guard(desk.database, real, clock)
+
+    found = []
+    for step in (timedelta(minutes=1), timedelta(days=365), timedelta(days=-365)):
+        clock.instant += step
+        found.append(guard.hold())
+
+    assert found == [None, Hold.CLOCK_AHEAD, Hold.CLOCK_AHEAD]
 
 
 # A back-up that is put back

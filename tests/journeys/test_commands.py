@@ -3,11 +3,12 @@
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.processes import registry_environment, run
+from tests.journeys.processes import mails, registry_environment, run
 from tests.returned import returned_mail
 
 HEADER = "study_id,sex,birth_year,operated_on,procedure,lumbar_disease,before_on,low_back_before,M12_on,low_back_M12"
@@ -195,3 +196,28 @@ def test_returned_mails_are_read_where_the_settings_say(environment: dict[str, s
     assert "registry: bounces.folder: FileNotFoundError" in missing.stderr
     assert (empty.stdout, read.stdout) == ("Nothing came back.\n", "1 auto_reply, 1 unsigned\n")
     assert ((folder / "odd" / "1").exists(), (folder / "done" / "2").exists()) == (True, True)
+
+
+def test_a_copy_of_the_registry_sends_nothing_until_a_person_says_so(
+    demonstration: dict[str, str], tmp_path: Path
+) -> None:
+    later = demonstration | {"REGISTRY_DEMO_NOW": "2027-01-20T10:00:00+09:00"}
+    key_file = Path(demonstration["REGISTRY_SECURITY_KEY_FILE"])
+    original = run(["reminders", "send"], demonstration)
+    (tmp_path / "copy").mkdir()
+    shutil.copy(key_file, tmp_path / "copy" / key_file.name)
+    shutil.copytree(key_file.parent / "sending", tmp_path / "copy" / "sending")
+    copy = later | {"REGISTRY_SECURITY_KEY_FILE": str(tmp_path / "copy" / key_file.name)}
+    n_mails = len(mails(demonstration))
+
+    held = run(["reminders", "send"], copy)
+    n_held = len(mails(demonstration))
+    resumed = run(["reminders", "resume"], copy)
+    sent = run(["reminders", "send"], copy)
+
+    assert (original.returncode, "accepted" in original.stdout) == (0, True)
+    assert (held.returncode, held.stdout, n_held) == (1, "", n_mails)
+    assert held.stderr.startswith("registry: no mail leaves: this database was served by another installation")
+    assert (resumed.returncode, "Mails leave again" in resumed.stdout) == (0, True)
+    assert (sent.returncode, len(mails(demonstration)) > n_mails) == (0, True)
+    assert run(["reminders", "send"], later).returncode == 1

@@ -71,8 +71,9 @@ def save(public_id: str) -> Response | tuple[str, int]:
     if not ticked and standing_regions(form := written_form(public_id)) is not None:
         return _regions_page(form, error=translated("Tick the places again, or “Nowhere”"), ticked=()), 422
     if NOWHERE in ticked and len(ticked) > 1:
-        error = translated("Tick either the places, or “Nowhere”")
-        return _regions_page(written_form(public_id), error=error, ticked=ticked), 422
+        # The form first: it knows in which language the page is read.
+        form = written_form(public_id)
+        return _regions_page(form, error=translated("Tick either the places, or “Nowhere”"), ticked=ticked), 422
     regions = [region for region in BodyRegion if region in ticked]
     with writing(public_id) as (session, form):
         if regions or NOWHERE in ticked:

@@ -6,10 +6,15 @@ import pytest
 
 from registry.mail import self_test
 from registry.mail.self_test import MailsUnsafe, refuse_unsafe_mails
+from registry.mail.writing import UnsafeHeader, safe
 
 
 def test_no_hostile_name_gets_into_a_header() -> None:
     refuse_unsafe_mails()
+
+    for value in self_test.HOSTILE:
+        with pytest.raises(UnsafeHeader):
+            safe(value)
 
 
 def test_a_process_whose_library_can_be_fooled_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
