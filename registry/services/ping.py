@@ -24,9 +24,10 @@ def ping(url: str, *, limit_seconds: float = LIMIT_SECONDS) -> bool:
     asking = Thread(target=lambda: said.append(_answer(connection, url)), daemon=True)
     asking.start()
     asking.join(limit_seconds)
+    # Looked at once: the cut ends the thread's waiting, and what it says then was not said in time.
+    problem = said[0] if said else "no answer in time"
     if not said:
         _cut(connection)
-    problem = said[0] if said else "no answer in time"
     if problem:
         logger.warning("The sign of life did not reach the service outside: %s", problem)
     return not problem

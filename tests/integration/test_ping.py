@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -13,6 +14,7 @@ from registry.config import Settings
 from registry.config_notices import DigestSettings, HealthSettings
 from registry.domain.sending_guard import Hold
 from registry.scheduler import _scheduler_of, _Work
+from registry.services import ping as ping_module
 from registry.services.ping import ping
 from registry.storage.database import Database
 from tests.live import SetClock
@@ -108,6 +110,21 @@ def test_a_server_that_never_comes_to_an_end_is_left_after_the_limit(
     # Far below the for ever that the server takes, and far above what a busy machine needs.
     assert time.monotonic() - begun < 10
     assert "did not reach the service outside" in caplog.text
+
+
+def test_what_a_connection_says_when_it_is_cut_was_not_said_in_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.drips = True
+    cut = ping_module._cut
+
+    def cut_and_let_the_thread_end(connection: HTTPConnection) -> None:
+        cut(connection)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(ping_module, "_cut", cut_and_let_the_thread_end)
+
+    assert not ping(service.url, limit_seconds=0.3)
 
 
 @pytest.fixture
