@@ -48,6 +48,10 @@ class BirthYearMissing(RegistryError):
     """A form of a shared mailbox was opened without confirming whose it is."""
 
 
+class SittingOver(RegistryError):
+    """A page that had been left open for long came back: it must be known whose it is before anything is saved."""
+
+
 class TooManyTries(RegistryError):
     """Somebody has tried too often; only waiting or a telephone call helps."""
 

@@ -1,5 +1,7 @@
 """Answers that may come from a program: staff look at them, and confirm them or set them aside."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -15,6 +17,7 @@ from registry.services.follow_up_plan import plan_again
 from registry.services.suspected_visit import (
     CONFIRMED,
     SET_ASIDE,
+    SuspectedVisit,
     n_standing_answers,
     sending_without,
     suspected_visits,
@@ -41,6 +44,8 @@ class Doubtful:
     follow_up: FollowUp
     n_answers: int
     """How many of those that stand would be taken out."""
+    n_versions: int
+    """How much is kept of the form: whoever judges says how much was seen."""
 
 
 def answers_to_review(session: Session, *, site_id: int) -> list[Doubtful]:
@@ -54,8 +59,13 @@ def answers_to_review(session: Session, *, site_id: int) -> list[Doubtful]:
         .order_by(col(Assessment.started_at).desc(), col(Assessment.id).desc())
     ).all()
     visits = suspected_visits(session, [row[0] for row in rows])
-    counted = {key: n_standing_answers(visit.in_doubt) for key, visit in visits.items()}
-    return [Doubtful(found, patient, contact, of, counted[found.id]) for found, patient, contact, of in rows]
+    return [_in_doubt(*row, visit=visits[row[0].id]) for row in rows]
+
+
+def _in_doubt(
+    found: Assessment, patient: Patient, contact: Contact, of: FollowUp, *, visit: SuspectedVisit
+) -> Doubtful:
+    return Doubtful(found, patient, contact, of, n_standing_answers(visit.in_doubt), len(visit.versions))
 
 
 def n_answers_to_review(session: Session, *, site_id: int) -> int:
@@ -74,13 +84,22 @@ def assessment_of_site(session: Session, *, assessment_id: int, site_id: int) ->
     return found
 
 
+def n_versions_kept(session: Session, *, assessment_ids: Collection[int]) -> Counter[int]:
+    """How many versions of answers and of the regions are kept of each form; it grows with all that comes."""
+    counted = Counter[int]()
+    for kind in (Answer, BodyMarking):
+        rows = select(kind.assessment_id, func.count()).where(col(kind.assessment_id).in_(assessment_ids))
+        counted.update(dict(session.exec(rows.group_by(col(kind.assessment_id))).all()))
+    return counted
+
+
 def confirm_answers(
-    session: Session, *, assessment_id: int, by: Actor, now: datetime, seen_at: datetime | None = None
+    session: Session, *, assessment_id: int, by: Actor, now: datetime, n_seen: int | None = None
 ) -> bool:
     """Say that suspected answers are the patient's own; False when somebody else has looked at them already."""
     if not _is_doubtful(_held(session, assessment_id)):
         return False
-    _refuse_unseen(session, assessment_id, seen_at)
+    _refuse_unseen(session, assessment_id, n_seen)
     session.execute(update(Assessment).where(_assessment.id == assessment_id).values(confirmed_at=now))
     _record(session, CONFIRMED, assessment_id, by, now)
     return True
@@ -94,7 +113,7 @@ def set_aside(
     today: date,
     by: Actor,
     now: datetime,
-    seen_at: datetime | None = None,
+    n_seen: int | None = None,
 ) -> bool:
     """Take what came in a suspected visit out of the form, kept as superseded versions, and ask the patient again.
 
@@ -103,7 +122,7 @@ def set_aside(
     found = _held(session, assessment_id)
     if not _is_doubtful(found):
         return False
-    _refuse_unseen(session, assessment_id, seen_at)
+    _refuse_unseen(session, assessment_id, n_seen)
     visit = suspected_visits(session, [found])[assessment_id]
     _record(session, SET_ASIDE, assessment_id, by, now, reason=found.suspicion)
     again = take_out(session, visit, form=_form(session, found), now=now)
@@ -119,13 +138,13 @@ def set_aside(
     return True
 
 
-def _refuse_unseen(session: Session, assessment_id: int, seen_at: datetime | None) -> None:
-    """A page that was opened before the newest answers came judges none of them."""
-    for kind in (Answer, BodyMarking):
-        newest = select(func.max(kind.recorded_at)).where(kind.assessment_id == assessment_id)
-        recorded_at = session.exec(newest).one()
-        if seen_at is not None and recorded_at is not None and recorded_at > seen_at:
-            raise MoreHasCome("answers have come since the page was opened")
+def _refuse_unseen(session: Session, assessment_id: int, n_seen: int | None) -> None:
+    """A page that was made before the newest answers came judges none of them.
+
+    Counted and not timed: an answer that waited for another writer is older than a page that could not show it.
+    """
+    if n_seen is not None and n_seen != n_versions_kept(session, assessment_ids=[assessment_id])[assessment_id]:
+        raise MoreHasCome("answers have come since the page was opened")
 
 
 def _form(session: Session, found: Assessment) -> Form:

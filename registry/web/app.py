@@ -16,7 +16,7 @@ from registry.services.health import health_of
 from registry.storage.database import Database
 from registry.web import demo, rendering
 from registry.web.errors import register_errors
-from registry.web.patient import consent, form, preferences, regions, routes, sending
+from registry.web.patient import consent, form, left_tablet, preferences, regions, routes, sending
 from registry.web.security import protect
 from registry.web.staff import (
     accounts,
@@ -91,7 +91,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
     rendering.prepare(app)
     register_errors(app)
     csrf = CSRFProtect(app)
-    for blueprint in (module.blueprint for module in (form, consent, regions, sending, routes, preferences)):
+    patient_pages = (form, consent, regions, sending, routes, left_tablet, preferences)
+    for blueprint in (module.blueprint for module in patient_pages):
         # Patients have no session: the signed field of each form takes the place of the session's token.
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)

@@ -8,11 +8,20 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServe
 from werkzeug.wrappers import Response
 
 from registry.config import SiteSettings
-from registry.domain.errors import BirthYearMissing, ConsentMissing, FormNotOpenYet, InvalidInput, LinkClosed, Unknown
+from registry.domain.errors import (
+    BirthYearMissing,
+    ConsentMissing,
+    FormNotOpenYet,
+    InvalidInput,
+    LinkClosed,
+    SittingOver,
+    Unknown,
+)
 from registry.languages import LANGUAGES, SOURCE_LANGUAGE
 from registry.storage.outages import DatabaseAway, may_pass
-from registry.web.patient import access, preferences
+from registry.web.patient import access, left_tablet, preferences
 from registry.web.patient.context import page
+from registry.web.rendering import typed_fields
 from registry.web.state import state
 
 RETRY_AFTER_SECONDS = "30"
@@ -24,6 +33,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(LinkClosed, _closed)
     app.register_error_handler(ConsentMissing, _ask_consent)
     app.register_error_handler(BirthYearMissing, _ask_birth_year)
+    app.register_error_handler(SittingOver, _ask_whose_sitting)
     app.before_request(_refuse_hidden_characters)
     app.before_request(_refuse_cut_bodies)
     app.register_error_handler(FormNotOpenYet, _not_open_yet)
@@ -68,6 +78,11 @@ def _ask_birth_year(_: Exception) -> Response:
     return redirect(url_for("form.start", public_id=g.public_id), code=303)
 
 
+def _ask_whose_sitting(_: Exception) -> tuple[str, int]:
+    form = access.left_form((request.view_args or {})["public_id"])
+    return left_tablet.left_page(form, goes_to=request.full_path.rstrip("?")), 403
+
+
 def _not_open_yet(error: FormNotOpenYet) -> tuple[str, int]:
     return page("patient/not_open_yet.html", g.get("site") or _a_site(), opens_on=error.opens_on), 409
 
@@ -99,13 +114,8 @@ def _database_away(error: DatabaseAway) -> tuple[str, int, dict[str, str]]:
     if not may_pass(error):
         raise error
     current_app.logger.error("The database could not be had in %s", request.endpoint, exc_info=error)
-    typed = _typed() if request.method == "POST" else None
+    typed = typed_fields() if request.method == "POST" else None
     return _busy_page(typed), 503, {"Retry-After": RETRY_AFTER_SECONDS}
-
-
-def _typed() -> list[tuple[str, str]]:
-    """Every field as it came, but the one that must not stand in a page."""
-    return [(name, value) for name, value in request.form.items(multi=True) if name != "password"]
 
 
 def _busy_page(typed: list[tuple[str, str]] | None) -> str:

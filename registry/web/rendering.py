@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Flask, g
+from flask import Flask, g, request
 from jinja2 import StrictUndefined
 
 from registry import languages
@@ -23,6 +23,11 @@ def translated(text: str, **values: Any) -> str:
     """A string of the interface in the page's language."""
     words = languages.translations(page_language()).gettext(text)
     return words % values if values else words
+
+
+def typed_fields() -> list[tuple[str, str]]:
+    """Every field as it came, to stand in the page that hands it back; but the one that must not."""
+    return [(name, value) for name, value in request.form.items(multi=True) if name != "password"]
 
 
 def prepare(app: Flask) -> None:

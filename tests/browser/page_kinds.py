@@ -105,6 +105,22 @@ def _mark(page: Page) -> None:
     page.locator(".vas-strip").click()
 
 
+def _send_after_the_sitting(page: Page) -> None:
+    page.context.clear_cookies()
+    _press(page)
+
+
+def _send_and_mistake_the_year(page: Page) -> None:
+    _send_after_the_sitting(page)
+    _type_a_wrong_year(page)
+
+
+def _send_and_go_on(page: Page) -> None:
+    _send_after_the_sitting(page)
+    page.locator("#birth_year").fill("1952")
+    _press(page)
+
+
 def _tick(page: Page) -> None:
     for region in ("low_back", "leg_left", "shoulder_right"):
         page.locator(f"input[value={region}]").check()
@@ -134,12 +150,22 @@ PAGE_KINDS = (
     PageKind("receipt, last time", "last", "/done"),
     PageKind("receipt, tablet", "tablet", "/done", is_of_a_form=False),
     PageKind("handed back", "tablet", "/handed-back?language={language}", is_of_a_form=False),
+    PageKind("left tablet", "left_tablet", "/q/2", act=_send_after_the_sitting, is_of_a_form=False),
+    PageKind(
+        "left tablet, wrong year",
+        "left_tablet",
+        "/q/2",
+        act=_send_and_mistake_the_year,
+        is_of_a_form=False,
+        leads_to="birth_year",
+    ),
+    PageKind("left tablet, gone on", "left_tablet", "/q/2", act=_send_and_go_on, is_of_a_form=False),
     PageKind("phone", "new", "/phone", is_choosing=True),
     PageKind("phone, no time chosen", "new", "/phone", act=_press, is_choosing=True, leads_to="call_time"),
     PageKind("phone, no number known", "no_phone", "/phone"),
     PageKind("phone asked", "agreed", "/phone/asked"),
     PageKind("closed", "closed", status=410, is_of_a_form=False),
-    PageKind("renewed", "closed", "/renewed"),
+    PageKind("renewed", "closed", "/renewed", is_of_a_form=False),
     PageKind("not open yet", "early", status=409),
     PageKind("preferences", "preferences", is_of_a_form=False, is_choosing=True),
     PageKind(
@@ -198,7 +224,8 @@ class Cast:
                 yield name, self._answered(language, n_answers)
             yield "sent", self._sent(language)
             yield "last", self._sent(language, timepoint="M24", operated_on=date(2024, 11, 20))
-            yield "tablet", self._tablet(language)
+            yield "tablet", self._tablet(self._sent(language), language)
+            yield "left_tablet", self._tablet(self._answered(language, 3), language)
             yield "refused", self._refused(language)
             yield "no_phone", self._form(language, phone="")
             yield "closed", self._form(language, operated_on=OPERATED_LONG_AGO_ON)
@@ -243,8 +270,7 @@ class Cast:
         self._sender(door)("/check", {"respondent": "self"})
         return door
 
-    def _tablet(self, language: str) -> Door:
-        door = self._sent(language)
+    def _tablet(self, door: Door, language: str) -> Door:
         public_id = door.address.rpartition("/")[2]
         with self._database.transaction() as session:
             session.execute(text("UPDATE access_link SET purpose = 'tablet' WHERE public_id = :id"), {"id": public_id})

@@ -20,6 +20,7 @@ from registry.storage.enrolments import site_id_of
 from registry.storage.models import Enrolment, Site
 from tests.desk import ITEMS, PASSWORD, Desk, call
 from tests.factories import BY
+from tests.integration.test_review import judge_form
 from tests.opened import Opened
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -286,7 +287,7 @@ def test_a_decision_goes_with_the_answers_it_was_taken_with(
     assert (unasked.value(DOUBTFUL), unasked.value("SELECT suspicion FROM assessment")) == (None, "too_fast")
 
     assessment_id = unasked.value("SELECT id FROM assessment")
-    staff_of(unasked, settings).send(f"/answers-to-review/{assessment_id}/set-aside")
+    judge_form(staff_of(unasked, settings), assessment_id, "set-aside")
 
     assert unasked.value("SELECT count(*) FROM consent WHERE superseded_at IS NULL") == stands
     assert unasked.send("/start").headers["Location"].endswith("/consent") == (stands == 0)
@@ -300,7 +301,7 @@ def hurried(form: Opened, *numbers: int, score: str = "47") -> None:
 
 
 def set_aside(form: Opened, settings: Settings) -> None:
-    staff_of(form, settings).send(f"/answers-to-review/{form.value('SELECT id FROM assessment')}/set-aside")
+    judge_form(staff_of(form, settings), form.value("SELECT id FROM assessment"), "set-aside")
 
 
 def test_a_refusal_right_after_the_answers_goes_with_them(opened: Opened, settings: Settings) -> None:

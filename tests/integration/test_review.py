@@ -1,5 +1,6 @@
 """Answers that may come from a program: counted until somebody has looked, then confirmed or set aside."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,7 +44,14 @@ def suspected(desk: Desk, reason: Suspicion = Suspicion.TOO_FAST) -> AtDesk:
 def judge(desk: Desk, patient: AtDesk, verdict: str) -> None:
     form = patient.assessment()
     assert form is not None
-    assert desk.send(f"/answers-to-review/{form.id}/{verdict}").status_code == 303
+    judge_form(desk, form.id, verdict)
+
+
+def judge_form(desk: Desk, assessment_id: int, verdict: str) -> None:
+    """Press a button of the list, as the page that was just opened shows it; 0 stands for one that it does not."""
+    address = f"/answers-to-review/{assessment_id}/{verdict}"
+    shown = re.search(rf'action="{address}.*?name="seen" value="(\d+)"', desk.page("/answers-to-review"))
+    assert desk.send(address, seen=shown[1] if shown else "0").status_code == 303
 
 
 def actions(desk: Desk) -> list[str]:

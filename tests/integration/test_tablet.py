@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from registry.config import Settings
@@ -19,6 +21,26 @@ def alice(database: Database, settings: Settings, now: datetime) -> Iterator[Des
     with at_desk(database, settings, now) as desk:
         desk.sign_in()
         yield desk
+
+
+@dataclass(frozen=True)
+class Left:
+    """A tablet with a question on its screen, long after the sitting was over."""
+
+    desk: Desk
+    patient: AtDesk
+    form: str
+    fields: dict[str, str]
+
+    @property
+    def client(self) -> FlaskClient:
+        """The browser of the tablet."""
+        return self.desk.client
+
+    def go_on(self, path: str, birth_year: str) -> TestResponse:
+        """Say when one was born, on the page that holds what was typed."""
+        fields = {**self.fields, "goes_to": self.form + path, "birth_year": birth_year}
+        return self.client.post(f"{self.form}/go-on", data=fields)
 
 
 def hand_over(desk: Desk, patient: AtDesk) -> str:
@@ -168,21 +190,90 @@ def test_no_paper_is_had_at_the_tablet(alice: Desk) -> None:
     assert alice.client.get(f"{hand_over(alice, alice.patient())}/paper.pdf").status_code == 404
 
 
-@pytest.mark.parametrize("end", ["finish", "two hours"])
-def test_a_page_left_on_the_screen_opens_and_saves_nothing_after_the_sitting(alice: Desk, end: str) -> None:
+def key_of(desk: Desk, form: str) -> str:
+    key = re.search(r'name="key" value="([^"]+)"', desk.client.get(form).get_data(as_text=True))
+    assert key is not None
+    return key.group(1)
+
+
+def test_a_page_left_on_the_screen_opens_and_saves_nothing_after_finish(alice: Desk) -> None:
     patient = alice.patient()
     form = hand_over(alice, patient)
-    key = re.search(r'name="key" value="([^"]+)"', alice.client.get(form).get_data(as_text=True))
-    assert key is not None
-    if end == "finish":
-        send(alice, form, "/finish")
-    else:
-        alice.clock.instant += timedelta(hours=2, minutes=1)
+    key = key_of(alice, form)
+    send(alice, form, "/finish")
 
-    response = alice.client.post(f"{form}/q/1", data={"key": key.group(1), "vas_low_back": "47"})
+    response = alice.client.post(f"{form}/q/1", data={"key": key, "vas_low_back": "47"})
 
     assert (response.status_code, patient.answers()) == (404, {})
     assert alice.client.get(f"{form}/check").status_code == 404
+
+
+@pytest.fixture
+def left(alice: Desk) -> Left:
+    """A question that was left on the screen for more than two hours, and then sent."""
+    patient = alice.patient()
+    form = hand_over(alice, patient)
+    key = key_of(alice, form)
+    assert isinstance(alice.clock, SetClock)
+    alice.clock.instant += timedelta(days=1)
+    return Left(alice, patient, form, {"key": key, "vas_low_back": "47", "mode_low_back": "touch", "read_in": "en"})
+
+
+def test_what_comes_from_a_tablet_that_was_left_is_kept_in_the_page_until_it_is_known_whose_it_is(left: Left) -> None:
+    response = left.client.post(f"{left.form}/q/1", data=left.fields)
+
+    page = response.get_data(as_text=True)
+    kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+    assert (response.status_code, left.patient.answers()) == (403, {})
+    assert kept == {**left.fields, "goes_to": f"{left.form}/q/1"}
+    assert left.client.get(f"{left.form}/q/1").status_code == 404
+
+
+@pytest.mark.parametrize(("path", "number"), [("/q/1", 2), ("/q/1?back=check", None)])
+def test_the_right_year_saves_what_was_typed_and_goes_on(left: Left, path: str, number: int | None) -> None:
+    again = left.go_on(path, "1952")
+
+    # The browser sends the same fields once more, which a 307 asks it to.
+    assert (again.status_code, again.headers["Location"]) == (307, left.form + path)
+    saved = left.client.post(again.headers["Location"], data=left.fields)
+
+    assert (saved.status_code, left.patient.answers()["low_back"].score) == (303, 47)
+    assert saved.headers["Location"] == left.form + (f"/q/{number}" if number else "/check")
+    assert left.client.get(f"{left.form}/q/2").status_code == 200
+
+
+@pytest.mark.parametrize("typed", ["1951", "", "52"])
+def test_another_year_opens_and_saves_nothing_and_keeps_what_was_typed(left: Left, typed: str) -> None:
+    response = left.go_on("/q/1", typed)
+
+    page = response.get_data(as_text=True)
+    assert (response.status_code, left.patient.answers()) == (422, {})
+    assert ('name="vas_low_back" value="47"' in page, f'value="{typed}"' in page) == (True, True)
+    assert left.client.get(f"{left.form}/q/1").status_code == 404
+
+
+def test_after_a_few_wrong_years_even_the_right_one_has_to_wait(left: Left) -> None:
+    for _ in range(5):
+        left.go_on("/q/1", "1951")
+
+    response = left.go_on("/q/1", "1952")
+
+    assert response.status_code == 422
+    assert "not right several times" in response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("goes_to", ["https://example.org/", "//example.org/q/1", "/patients", "/form/{}/finish", ""])
+def test_what_was_typed_is_sent_to_no_other_page(left: Left, goes_to: str) -> None:
+    fields = left.fields | {"goes_to": goes_to.format(left.form.rpartition("/")[2]), "birth_year": "1952"}
+
+    assert left.client.post(f"{left.form}/go-on", data=fields).status_code == 404
+
+
+def test_who_has_no_page_of_the_form_is_not_asked(left: Left) -> None:
+    fields = {**left.fields, "key": "x", "goes_to": f"{left.form}/q/1", "birth_year": "1952"}
+
+    assert left.client.post(f"{left.form}/go-on", data=fields).status_code == 404
+    assert left.client.post(f"{left.form}/q/1", data=fields).status_code == 404
 
 
 def test_a_copy_of_the_pass_opens_and_saves_nothing_once_the_sitting_is_finished(alice: Desk) -> None:

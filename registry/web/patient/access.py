@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flask import Response, g, request
 
-from registry.domain.errors import BirthYearMissing, Unknown
+from registry.domain.errors import BirthYearMissing, SittingOver, Unknown
 from registry.languages import LANGUAGES
 from registry.services.assessment import lock_and_open_form, open_form, refuse_unless_agreed_now, refuse_unless_open
 from registry.storage.database import Rows, Session
@@ -78,6 +78,16 @@ def entered_form(public_id: str) -> tuple[Form, bool]:
     return (_load(public_id) if is_entry else written_form(public_id)), is_entry
 
 
+def left_form(public_id: str) -> Form:
+    """The form of a page that comes back after its sitting is over, for the question whose it is."""
+    if not has_key(public_id):
+        raise Unknown("no key for this form")
+    with state().database.look() as rows:
+        form = open_form(rows, public_id=public_id)
+    _set_page(form, is_entry=False)
+    return form
+
+
 @contextmanager
 def writing(public_id: str) -> Iterator[tuple[Session, Form]]:
     """One transaction around a change to a form, which is held until the change is committed."""
@@ -146,11 +156,15 @@ def _is_entry(public_id: str) -> bool:
 
 
 def _prepare_page(form: Form, *, is_entry: bool) -> None:
+    """Make the page this form's; a tablet that was left opens and saves nothing until it is known for whom."""
+    if form.is_tablet and _pass(form.public_id) is None:
+        raise SittingOver("the sitting at the tablet has ended")
+    _set_page(form, is_entry=is_entry)
+
+
+def _set_page(form: Form, *, is_entry: bool) -> None:
     """Set the language, the hospital and what of the form may be seen and done on this page."""
     here, given, public_id = known(), _pass(form.public_id), form.public_id
-    if form.is_tablet and given is None:
-        # A page that the last patient left on the screen opens and saves nothing for the next one.
-        raise Unknown("the sitting at the tablet has ended")
     here.language = (given.language if given else None) or form.language
     here.site = state().settings.site(form.site_code)
     here.public_id = public_id

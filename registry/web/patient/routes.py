@@ -78,7 +78,9 @@ def renew(public_id: str) -> AnyResponse:
 @blueprint.get("/form/<public_id>/renewed")
 def renewed(public_id: str) -> str:
     """What was done, or would have been."""
-    shown_form(public_id)
+    form = shown_form(public_id)
+    # A form that has closed has no other route, as its own page says.
+    g.has_other_routes = g.has_other_routes and not form.is_closed(today(g.site))
     return page("patient/renewed.html", g.site)
 
 

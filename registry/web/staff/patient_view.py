@@ -10,6 +10,7 @@ from registry.domain.study import Study
 from registry.domain.vocabularies import LUMBAR_DISEASE, CallOutcome
 from registry.services.follow_up_facts import facts_of
 from registry.services.identity import not_told_apart
+from registry.services.review import n_versions_kept
 from registry.services.sent_mails import TRIED
 from registry.storage.database import Session
 from registry.storage.enrolments import (
@@ -47,6 +48,8 @@ class FollowUpView:
     answers: Mapping[str, Answer]
     assessment: Assessment | None = None
     regions: Sequence[str] | None = None
+    n_versions: int = 0
+    """How much is kept of what came, which whoever judges it says was seen."""
 
     @property
     def is_open(self) -> bool:
@@ -121,6 +124,8 @@ class PatientView:
     def with_history(self, session: Session, *, zone: ZoneInfo) -> "PatientView":
         """The same with answers, mails and everything else that is kept, each fetched by one query."""
         patient_id = self.row.patient.id
+        # Counted before they are read: what comes in between is then more than the page says was seen.
+        n_versions = n_versions_kept(session, assessment_ids=[view.assessment_id or 0 for view in self.follow_ups])
         answers = answers_of_patient(session, patient_id=patient_id)
         records = records_of_patient(session, patient_id=patient_id)
         mails = [
@@ -129,7 +134,10 @@ class PatientView:
         ]
         return replace(
             self,
-            follow_ups=[_answered(view, answers, records, zone) for view in self.follow_ups],
+            follow_ups=[
+                replace(_answered(view, answers, records, zone), n_versions=n_versions[view.assessment_id or 0])
+                for view in self.follow_ups
+            ],
             mails=mails,
             consents=records.consents,
             calls=self._calls(records, zone),

@@ -1,7 +1,5 @@
 """Answers and decisions that may come from a program: the list, and what staff say about each."""
 
-from datetime import datetime
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -25,6 +23,7 @@ from registry.web.state import now, state
 blueprint = Blueprint("review", __name__, url_prefix="/answers-to-review")
 blueprint.before_request(require_staff)
 
+_MOST_DIGITS = 10
 _TOO_LATE = "Somebody else has already looked at {}."
 
 
@@ -42,7 +41,7 @@ def confirm(assessment_id: int) -> Response:
     """Say that the answers are the patient's own."""
     with state().database.transaction() as session:
         found = assessment_of_site(session, assessment_id=assessment_id, site_id=staff().site_id)
-        is_first = confirm_answers(session, assessment_id=found.id, by=by(), now=now(), seen_at=_seen_at())
+        is_first = confirm_answers(session, assessment_id=found.id, by=by(), now=now(), n_seen=_n_seen())
     flash("The answers are confirmed as the patient's own." if is_first else _TOO_LATE.format("these answers"))
     return _back()
 
@@ -52,7 +51,7 @@ def ask_again(assessment_id: int) -> Response:
     """Set the answers aside and ask the patient again."""
     with state().database.transaction() as session:
         found = assessment_of_site(session, assessment_id=assessment_id, site_id=staff().site_id)
-        is_first = set_aside(session, assessment_id=found.id, seen_at=_seen_at(), **planning())
+        is_first = set_aside(session, assessment_id=found.id, n_seen=_n_seen(), **planning())
     said = (
         "The answers are set aside, and earlier ones count again. While the form is open, the patient is asked again."
     )
@@ -87,12 +86,10 @@ def _look_again(_: MoreHasCome) -> Response:
     return _back()
 
 
-def _seen_at() -> datetime | None:
-    """When the page with the button was made."""
-    try:
-        return datetime.fromisoformat(request.form.get("seen", ""))
-    except ValueError:
-        return None
+def _n_seen() -> int:
+    """How much the page with the button has shown; nothing when it does not say."""
+    said = request.form.get("seen", "")
+    return int(said) if said.isdecimal() and len(said) < _MOST_DIGITS else 0
 
 
 def _back() -> Response:
