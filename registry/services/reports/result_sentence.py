@@ -1,0 +1,101 @@
+"""The result of a cohort report in one sentence, as a paper says it: improvement first, no double negative."""
+
+from dataclasses import dataclass
+
+from registry.domain.study import Study
+from registry.journal_styles import Notation, Style, notation
+from registry.services.reports.cohort import CohortResult, GroupResult
+from registry.statistics.results import Absent, AdjustedComparison, Estimate
+
+
+def result_sentence(result: CohortResult, study: Study, *, style: Style, language: str) -> str:
+    """How the score changed in each group and by how much more in one, each with its interval."""
+    wording = next(item for item in study.items if item.code == result.definition.item).words[language]
+    grouping = next(found for found in study.groupings if found.code == result.definition.grouping)
+    labels = [grouping.label(group, language) for group in grouping.groups]
+    compared = [group for group in result.groups if group.group in grouping.groups]
+    said = _Sentence(_PATTERNS[language], notation(style, language), labels)
+    first, second = (
+        said.group(group, label, place) for place, (group, label) in enumerate(zip(compared, labels, strict=True))
+    )
+    name = wording.name[:1].upper() + wording.name[1:]
+    return said.patterns.sentence.format(name=name, first=first, second=second, between=said.between(result.ancova))
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """The parts of the sentence in one language."""
+
+    sentence: str
+    # Each in the middle of the sentence and at its end, which Japanese says differently.
+    fell: tuple[str, str]
+    rose: tuple[str, str]
+    no_interval: tuple[str, str]
+    between: str
+    not_compared: str
+    size: str
+    size_and_p: str
+
+
+_PATTERNS = {
+    "en": _Patterns(
+        sentence="{name} {first} and {second}; {between}.",
+        fell=("fell by {size} in the group “{label}” (n = {n})",) * 2,
+        rose=("rose by {size} in the group “{label}” (n = {n})",) * 2,
+        no_interval=("had too few or no differing answers for an interval in the group “{label}” (n = {n})",) * 2,
+        between="adjusted for the score before, the group “{better}” improved by {size}",
+        not_compared="the groups were not compared",
+        size="{value} points ({interval})",
+        size_and_p="{value} points more ({interval}; {p})",
+    ),
+    "ja": _Patterns(
+        sentence="{name}のVASは、{first}、{second}。{between}。",
+        fell=("{label}群（n＝{n}）で{size}低下し", "{label}群（n＝{n}）で{size}低下した"),
+        rose=("{label}群（n＝{n}）で{size}上昇し", "{label}群（n＝{n}）で{size}上昇した"),
+        no_interval=(
+            "{label}群（n＝{n}）では信頼区間を計算できず",
+            "{label}群（n＝{n}）では信頼区間を計算できなかった",
+        ),
+        between="術前の値で調整した変化量の群間差は{size}で、{better}群の改善が大きかった",
+        not_compared="群間の比較は行わなかった",
+        size="{value}（{interval}）",
+        size_and_p="{value}（{interval}、{p}）",
+    ),
+}
+
+
+class _Sentence:
+    """The parts as they are said one after the other: the first interval is named, the others are known by it."""
+
+    def __init__(self, patterns: _Patterns, rules: Notation, labels: list[str]) -> None:
+        self.patterns = patterns
+        self._rules, self._labels, self._has_named_interval = rules, labels, False
+
+    def group(self, found: GroupResult, label: str, place: int) -> str:
+        """What became of the score in one group, the first (0) or the last (1) that is told of."""
+        change, known = found.mean_change, {"label": label, "n": found.n_both}
+        if isinstance(change, Absent):
+            return self.patterns.no_interval[place].format(**known)
+        pattern = self.patterns.fell if change.estimate.value <= 0 else self.patterns.rose
+        return pattern[place].format(size=self._size(change.estimate, self.patterns.size), **known)
+
+    def between(self, found: AdjustedComparison | Absent) -> str:
+        """Which group improved by how much more."""
+        if isinstance(found, Absent):
+            return self.patterns.not_compared
+        better = self._labels[0 if found.estimate.value <= 0 else 1]
+        size = self._size(found.estimate, self.patterns.size_and_p, p=self._rules.p_words(found.test.p))
+        return self.patterns.between.format(better=better, size=size)
+
+    def _size(self, estimate: Estimate, pattern: str, **known: str) -> str:
+        value, low, high = _size_of(estimate)
+        interval = self._rules.interval_words(low, high, is_first=not self._has_named_interval)
+        self._has_named_interval = True
+        return pattern.format(value=self._rules.number(value), interval=interval, **known)
+
+
+def _size_of(estimate: Estimate) -> tuple[float, float, float]:
+    """The size of a change and its interval in the direction in which it went."""
+    if estimate.value <= 0:
+        return -estimate.value, -estimate.high, -estimate.low
+    return estimate.value, estimate.low, estimate.high
