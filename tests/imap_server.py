@@ -63,6 +63,8 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Session(socketserver.StreamRequestHandler):
+    # A reply of two lines would wait for the other side to say that it has the first.
+    disable_nagle_algorithm = True
     server: _Server
 
     def handle(self) -> None:

@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Self
 
 STAGES = ("banner", "ehlo", "mail", "rcpt", "data", "end", "quit")
-USUAL = {"banner": "220", "starttls": "220", "data": "354", "quit": "221"}
+USUAL = {"banner": "220", "starttls": "220", "auth": "235", "data": "354", "quit": "221"}
+# What a server offers once a test names it.
+OFFERS = {"starttls": "STARTTLS", "auth": "AUTH PLAIN"}
 SLOWLY = 0.1
 # What the server says after its usual code; None where it hangs up without, and "" where it never says anything.
 FAULTS: Mapping[str, str | None] = {
@@ -38,6 +40,7 @@ class Taken:
     sender: str
     recipient: str
     message_id: str
+    content: bytes
 
 
 class ScriptedServer:
@@ -47,6 +50,7 @@ class ScriptedServer:
         self.faults = faults
         self.ledger: list[Taken] = []
         self.n_connections = 0
+        self.sessions: list[Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._is_open = True
         self.port = int(self._listener.getsockname()[1])
@@ -67,6 +71,9 @@ class ScriptedServer:
         """Write down what was taken, before it is answered for."""
         self.ledger.append(taken)
 
+    def reached(self, stage: str) -> None:
+        """Called before the server says anything at a stage, and at `body` before it reads a mail."""
+
     def _listen(self) -> None:
         while True:
             try:
@@ -77,7 +84,9 @@ class ScriptedServer:
                 connection.close()
                 return
             self.n_connections += 1
-            Thread(target=self._serve, args=(connection,), daemon=True).start()
+            session = Thread(target=self._serve, args=(connection,), daemon=True)
+            self.sessions = [*(each for each in self.sessions if each.is_alive()), session]
+            session.start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, suppress(OSError, _HungUp):
@@ -107,6 +116,7 @@ class _Session:
                 self._take(lines)
 
     def _take(self, lines: object) -> None:
+        self._server.reached("body")
         content = b""
         for line in lines:  # type: ignore[attr-defined]
             if line == b".\r\n":
@@ -116,16 +126,19 @@ class _Session:
             return
         if self._fault("end") in TAKEN:
             message_id = str(message_from_bytes(content)["Message-ID"])
-            self._server.take(Taken(self._sender, self._recipient, message_id))
+            self._server.take(Taken(self._sender, self._recipient, message_id, content))
         self._say("end")
 
     def _fault(self, stage: str) -> str:
         return self._server.faults.get(stage, "2xx")
 
     def _say(self, stage: str) -> None:
+        self._server.reached(stage)
         fault = self._fault(stage)
-        if stage == "ehlo" and fault == "2xx" and "starttls" in self._server.faults:
-            self._connection.sendall(b"250-go on\r\n250 STARTTLS\r\n")
+        offers = [words for name, words in OFFERS.items() if name in self._server.faults]
+        if stage == "ehlo" and fault == "2xx" and offers:
+            self._connection.sendall("".join(["250-go on\r\n", *(f"250-{words}\r\n" for words in offers)]).encode())
+            self._connection.sendall(b"250 SIZE\r\n")
             return
         words, code = FAULTS[fault], USUAL.get(stage, "250")
         if fault == "slow":

@@ -8,6 +8,7 @@ import email
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.message import Message
 from enum import StrEnum
 
@@ -35,6 +36,10 @@ _STILL_TRYING = re.compile(
     r"warning message only|will be retried|has been delayed|not yet been delivered", re.IGNORECASE
 )
 _AUTOMATIC = {"bulk", "auto_reply", "junk", "list"}
+
+# What Python's parser raises where it should note a defect: parameters that are numbered and not numbered at once, or
+# in a codec whose name is none or which refuses every byte; parts inside parts without end.
+_STUMBLES = (MessageError, LookupError, ValueError, TypeError, RecursionError)
 
 
 class Kind(StrEnum):
@@ -76,8 +81,7 @@ def read_returned(content: bytes) -> Returned:
         return _UNREADABLE
     try:
         return _read(email.message_from_bytes(content))
-    except Exception:
-        # A stranger's bytes must not keep the other mails from being read, whatever the parser stumbles over.
+    except _STUMBLES:
         return _UNREADABLE
 
 
@@ -146,7 +150,8 @@ def _arrived_at(message: Message) -> tuple[str, ...]:
 def _message_id(parts: list[Message]) -> str | None:
     """The Message-ID of the mail that came back, from its copy or from what a report in prose repeats."""
     for part in parts:
-        copy = part.get_payload()
+        # Not of a text, which would be read by whatever codec it names.
+        copy = part.get_payload() if part.is_multipart() else None
         if isinstance(copy, list) and copy and isinstance(copy[0], Message) and copy[0].get("Message-ID"):
             return str(copy[0]["Message-ID"]).strip()
         found = _MESSAGE_ID.search(_bytes(part))
@@ -166,7 +171,8 @@ def _text(parts: list[Message]) -> str:
 def _decoded(content: bytes, part: Message) -> str:
     try:
         return content.decode(part.get_content_charset() or "utf-8", errors="replace")
-    except LookupError:
+    except (LookupError, ValueError):
+        # A codec that nobody knows, whose name is no name, or that minds the bytes all the same.
         return content.decode("utf-8", errors="replace")
 
 

@@ -1,5 +1,8 @@
 """Mails that came back, read: real-looking reports of each server, and bytes that are no mail at all."""
 
+import email
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,6 +168,81 @@ def test_no_damage_to_a_report_makes_the_reader_fail(name: str, data: st.DataObj
     start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(content))] * 2)))
 
     assert isinstance(read_returned(bytes(content[:start] + content[end:])), Returned)
+
+
+# What the parser does not expect, or only in another place.
+ODD_WORDS = (
+    b"Content-Type: multipart/mixed; boundary=x",
+    b"Content-Type: message/delivery-status",
+    b"Content-Type: message/rfc822",
+    b"Content-Type: multipart/mixed; boundary*=undefined''x",
+    b"Content-Type: multipart/report; boundary*=x; boundary*1=y",
+    b"Content-Type: text/plain; charset*=utf-8''%ff",
+    b"Content-Type: text/plain; charset*=x''",
+    b"Content-Type: text/plain; charset*x=1; charset*1=2",
+    b"Content-Type: text/plain; charset=undefined",
+    b"Content-Type: text/plain; charset=punycode",
+    b"Content-Type: text/plain; charset=hex",
+    b'Content-Type: text/plain; charset="\x00"',
+    b"Content-Transfer-Encoding: base64",
+    b"Content-Transfer-Encoding: x-uuencode",
+    b"To: =?undefined?b?////?=",
+    b"Return-Path: <>",
+    b"\xff\xfe\x00",
+    b"begin 666 x\n#!!!",
+    b"--x\n",
+    b"",
+)
+
+
+def damaged(chance: Random) -> bytes:
+    """A mail that came back, with lines of another, lines that are odd, and bytes that are lost."""
+    lines = returned_mail(chance.choice(sorted(FAILURES | OTHERS))).split(b"\n")
+    for _ in range(chance.randint(1, 8)):
+        lines.insert(chance.randrange(len(lines) + 1), chance.choice(ODD_WORDS))
+    content = bytearray(b"\n".join(lines))
+    for _ in range(chance.randint(0, 8)):
+        start = chance.randrange(len(content))
+        content[start : start + chance.randint(0, 40)] = chance.randbytes(chance.randint(0, 4))
+    return bytes(content)
+
+
+@pytest.mark.parametrize("n", [3_000, pytest.param(300_000, marks=pytest.mark.long)])
+def test_nothing_but_what_is_named_keeps_a_damaged_report_from_being_read(n: int) -> None:
+    chance = Random(20261121)
+    kinds = {read_returned(damaged(chance)).kind for _ in range(n)}
+
+    # Damaged, but not so badly that it is all the same.
+    assert kinds == set(Kind)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"Content-Type: text/plain; charset*=x; charset*1=y\n\n", TypeError),
+        (b"Content-Type: multipart/mixed; boundary*=undefined''x\n\n--x\n", UnicodeError),
+        (b"Content-Type: multipart/mixed; boundary*=%00''x\n\n--x\n", ValueError),
+        (b"Content-Type: multipart/mixed; boundary*" + b"9" * 5000 + b"=x\n\n", ValueError),
+        (b"Content-Type: message/rfc822\n\n" * 3000, RecursionError),
+    ],
+)
+def test_what_pythons_parser_stumbles_over_is_unreadable(content: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        email.message_from_bytes(content).get_content_charset()
+
+    assert read_returned(content) == Returned(Kind.UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    "parameter", [b"charset=undefined", b'charset="\x00"', b"charset=punycode", b"charset*=x''utf-8"]
+)
+def test_a_report_in_a_codec_that_is_none_is_read_all_the_same(parameter: bytes) -> None:
+    head = b"From: MAILER-DAEMON\nContent-Type: text/plain; " + parameter
+    text = b"\xff This message was created automatically by mail delivery software.\nMessage-ID: " + MESSAGE_ID
+
+    found = read_returned(head + b"\n\n" + text + b"\n")
+
+    assert (found.kind, found.severity, found.message_id) == (Kind.FAILED, SOFT, MESSAGE_ID.decode())
 
 
 @pytest.mark.parametrize(
