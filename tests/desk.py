@@ -54,7 +54,13 @@ class Desk:
         return self.send(f"/login{back}", sign_in_name=name, password=password)
 
     def send(self, path: str, **fields: str) -> TestResponse:
-        """Send a form with the token of the page it stands on."""
+        """Send a form, and agree to what its page shows that it would do, as somebody who reads it does."""
+        response = self.ask(path, **fields)
+        confirmed = fingerprint(response)
+        return self.ask(path, **fields, confirmed=confirmed) if confirmed else response
+
+    def ask(self, path: str, **fields: str) -> TestResponse:
+        """Send a form with the token of the page it stands on, and agree to nothing."""
         page = self.client.get("/login").get_data(as_text=True)
         token = re.search(r'name="csrf_token" value="([^"]+)"', page)
         assert token is not None
@@ -79,6 +85,12 @@ class Desk:
             of_patient = (FollowUp.patient_id == patient.id, FollowUp.timepoint == "M3")
             follow_up_id = session.exec(select(FollowUp.id).where(*of_patient)).one()
             return AtDesk(self.database, patient.id, patient.public_id, follow_up_id, patient.study_id)
+
+
+def fingerprint(response: TestResponse) -> str | None:
+    """What the button of a preview would send; None when the page is none."""
+    found = re.search(r'name="confirmed" value="(\w+)"', response.get_data(as_text=True))
+    return found.group(1) if found else None
 
 
 @dataclass(frozen=True)

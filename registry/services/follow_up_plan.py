@@ -11,8 +11,9 @@ from registry.domain.schedule import planned_windows
 from registry.domain.study import BEFORE, Study, Timepoint, VisitWindow
 from registry.storage.models import Enrolment, FollowUp, Operation, Reminder, ReminderKind, ReminderState
 
+_WAITING = (ReminderState.PLANNED, ReminderState.DEFERRED)
 # Nothing of these has reached the patient: they move with the plan.
-_UNTOUCHED = (ReminderState.PLANNED, ReminderState.SKIPPED, ReminderState.DEFERRED)
+_UNTOUCHED = (*_WAITING, ReminderState.SKIPPED)
 # What a server refused or sent back was meant for the old address; the new one has not been tried.
 _NOT_REACHED = (ReminderState.REJECTED, ReminderState.BOUNCED)
 
@@ -103,15 +104,19 @@ def _numbered(
     if follow_up.closes_on < planning.today or is_past_import:
         return ()
     received = {row.rung: row for row in standing if row.state not in planning.movable}
-    is_begun = _is_begun(standing, follow_up, planning)
+    if _is_begun(standing, follow_up, planning):
+        wanted = _still_to_come(wanted, standing, planning.today)
     if follow_up.timepoint == BEFORE:
-        return _numbered_before(wanted, received, after=planning.today if is_begun else date.min)
+        return _numbered_before(wanted, received)
     # It is the how many-th mail of its form, on whatever day; those for an earlier day of the operation come first.
     first = max((number for number, row in received.items() if row.due_on < follow_up.opens_on), default=-1) + 1
-    numbered = [(first + rung.number, rung) for rung in wanted]
-    if not is_begun:
-        return numbered
-    return [(number, rung) for number, rung in numbered if number in received or rung.due_on > planning.today]
+    return [(first + rung.number, rung) for rung in wanted]
+
+
+def _still_to_come(wanted: tuple[Rung, ...], standing: Iterable[Reminder], today: date) -> tuple[Rung, ...]:
+    """Those of later days, and one that has come due and only waits for its hour: nothing has moved it."""
+    waiting = {row.due_on for row in standing if row.state in _WAITING}
+    return tuple(rung for rung in wanted if rung.due_on > today or rung.due_on in waiting)
 
 
 def _is_begun(standing: Iterable[Reminder], follow_up: FollowUp, planning: _Planning) -> bool:
@@ -122,12 +127,10 @@ def _is_begun(standing: Iterable[Reminder], follow_up: FollowUp, planning: _Plan
     return last is not None and last.state not in planning.movable
 
 
-def _numbered_before(
-    wanted: tuple[Rung, ...], received: Mapping[int, Reminder], *, after: date
-) -> Sequence[tuple[int, Rung]]:
+def _numbered_before(wanted: tuple[Rung, ...], received: Mapping[int, Reminder]) -> Sequence[tuple[int, Rung]]:
     """Every few days there is one, so a number says nothing: those that are still to come go on after the others."""
     done = {row.due_on for row in received.values()}
-    to_come = [rung for rung in wanted if rung.due_on > after and rung.due_on not in done]
+    to_come = [rung for rung in wanted if rung.due_on not in done]
     return list(enumerate(to_come, start=max(received, default=-1) + 1))
 
 

@@ -160,6 +160,25 @@ def test_a_small_correction_repeats_no_mail(ward: Ward) -> None:
     assert ward.send(date(2026, 8, 19)) == {"accepted": 1}
 
 
+@pytest.mark.parametrize(("operated_on", "n_accepted"), [(date(2026, 5, 10), 1), (date(2026, 5, 9), 0)])
+def test_a_mail_that_has_come_due_leaves_after_a_correction_of_something_else(
+    ward: Ward, operated_on: date, n_accepted: int
+) -> None:
+    ward.enrol(date(2026, 5, 10), operated_on=date(2026, 5, 10))
+    ward.send(date(2026, 8, 10))
+    ward.move(date(2026, 8, 17), OperationState.PERFORMED, operated_on=operated_on)
+
+    assert ward.send(date(2026, 8, 17)).get("accepted", 0) == n_accepted
+
+
+def test_a_mail_before_an_operation_that_has_come_due_leaves_after_a_correction(ward: Ward) -> None:
+    ward.enrol(date(2026, 9, 1), planned_on=date(2026, 9, 20))
+    ward.send(date(2026, 9, 1))
+    ward.move(date(2026, 9, 4), OperationState.PLANNED, planned_on=date(2026, 9, 21))
+
+    assert [ward.send(day) for day in (date(2026, 9, 4), date(2026, 9, 7))] == [{"accepted": 1}, {"accepted": 1}]
+
+
 def test_the_form_before_an_operation_that_is_put_off_is_asked_for_again_and_counts(ward: Ward) -> None:
     ward.enrol(date(2026, 9, 1), planned_on=date(2026, 9, 20))
     ward.send(date(2026, 9, 1))

@@ -103,8 +103,11 @@ def _plan(forms: dict[str, _Form], happening: Happening, happened: list[Happenin
 
 
 def _move(forms: dict[str, _Form], name: str, form: _Form, days: list[date], today: date) -> None:
-    """A form on new days: what went out stays, what is to come is counted anew and never on the day itself."""
-    sent = forms[name].sent if name in forms else {}
+    """A form on new days: what went out stays, what is to come is counted anew and never on the day itself.
+
+    What has come due and waits for the next morning keeps its day when the new days have it too.
+    """
+    sent, due = (forms[name].sent, forms[name].waiting.values()) if name in forms else ({}, ())
     forms[name] = form
     form.sent = sent
     if form.closes < today:
@@ -113,10 +116,12 @@ def _move(forms: dict[str, _Form], name: str, form: _Form, days: list[date], tod
     first = max((number for number, on in sent.items() if form.is_before or on < form.opens), default=-1) + 1
     if form.is_before:
         # Every third day there is one, whichever it is; what is to come is counted on.
-        days = [day for day in days if day not in sent.values() and not (is_begun and day <= today)]
+        days = [day for day in days if day not in sent.values() and not (is_begun and day <= today and day not in due)]
     wanted = {first + number: day for number, day in enumerate(days)}
     form.waiting = {
-        number: day for number, day in wanted.items() if number not in sent and not (is_begun and day <= today)
+        number: day
+        for number, day in wanted.items()
+        if number not in sent and not (is_begun and day <= today and day not in due)
     }
 
 

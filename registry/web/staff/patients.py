@@ -1,7 +1,6 @@
 """Patients: the list, one patient, and what staff record about them."""
 
 from collections.abc import Callable
-from datetime import date
 
 from flask import Blueprint, flash, render_template, request
 from werkzeug.wrappers import Response
@@ -41,7 +40,16 @@ from registry.web.forms import (
 from registry.web.patient.region_words import region_words
 from registry.web.staff.access import by, require_staff, site, staff
 from registry.web.staff.patient_view import patient_view
-from registry.web.staff.saving import Page, form_page, patient_of_site, planning, recording, saved, to_patient
+from registry.web.staff.saving import (
+    Page,
+    change_page,
+    form_page,
+    patient_of_site,
+    planning,
+    recording,
+    saved,
+    to_patient,
+)
 from registry.web.state import now, state, today
 
 blueprint = Blueprint("patients", __name__, url_prefix="/patients")
@@ -144,11 +152,9 @@ def contact(public_id: str) -> Page:
         facts = {"details": _contact(form), "is_strangers_address": form.is_strangers_address.data}
         change_contact(session, patient_id=row.patient.id, **facts, **planning())
 
-    if saved(form, save):
-        links = "Their links no longer work. " if form.is_strangers_address.data else ""
-        flash(f"The contact details are saved. Mails that were sent stay as they are. {links}".strip())
-        return to_patient(public_id)
-    return form_page("patients/contact.html", form, row=row)
+    links = " Their links no longer work." if form.is_strangers_address.data else ""
+    said = f"The contact details are saved. Mails that were sent stay as they are.{links}"
+    return change_page("patients/contact.html", form, save, row=row, said=said)
 
 
 def _contact(form: ContactForm) -> ContactDetails:
@@ -192,10 +198,8 @@ def operation_edit(public_id: str, operation_id: int) -> Page:
         standing = session.get_one(Operation, operation_id)
         change_operation(session, operation=standing, facts=_facts(form), **planning())
 
-    if saved(form, save):
-        flash("The operation is changed, and its follow-ups with it.")
-        return to_patient(public_id)
-    return form_page("patients/operation.html", form, row=row, operation=operation)
+    said = "The operation is changed, and its follow-ups with it."
+    return change_page("patients/operation.html", form, save, row=row, said=said, operation=operation)
 
 
 def _facts(form: OperationForm) -> OperationFacts:
@@ -256,18 +260,13 @@ def _ending(
 
 
 def _withdraw(session: Session, patient_id: int, form: StaffForm) -> None:
-    withdraw(session, patient_id=patient_id, withdrawn_on=_day(form, "withdrawn_on"), **recording())
+    withdraw(session, patient_id=patient_id, withdrawn_on=form.withdrawn_on.data, **recording())
     if form.delete_answers.data:
         leave_study(session, patient_id=patient_id, delete_answers=True, **recording())
 
 
 def _die(session: Session, patient_id: int, form: StaffForm) -> None:
-    record_death(session, patient_id=patient_id, died_on=_day(form, "died_on"), **recording())
-
-
-def _day(form: StaffForm, name: str) -> date:
-    found: date = form[name].data
-    return found
+    record_death(session, patient_id=patient_id, died_on=form.died_on.data, **recording())
 
 
 @blueprint.post("/<public_id>/emails/stop")

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from registry.domain.errors import InvalidInput, Unknown
+from registry.services.change_preview import Basis, Preview, ToBeConfirmed, confirmed_change
 from registry.storage.database import Session
 from registry.storage.enrolments import PatientRow, patient_by_public_id
 from registry.storage.models import FollowUp
 from registry.web.forms import StaffForm
+from registry.web.rendering import typed_fields
 from registry.web.staff.access import by, site, staff
 from registry.web.state import now, state, today
 
@@ -35,6 +37,37 @@ def form_page(template: str, form: StaffForm, **values: object) -> Page:
     """A form, with the status that says whether it was refused."""
     status = 422 if form.is_submitted() else 200
     return render_template(template, form=form, today=today(site()), **values), status
+
+
+CONFIRMED, GO_BACK = "confirmed", "go_back"
+"""What the buttons of a preview send: the fingerprint of what was shown, or that it is to be typed otherwise."""
+
+
+def change_page(template: str, form: StaffForm, save: Saving, *, row: PatientRow, said: str, **values: object) -> Page:
+    """A change of what is known of a patient: what it does to the plan is shown first, and then done as shown."""
+    if GO_BACK in request.form:
+        return render_template(template, form=form, row=row, today=today(site()), **values)
+    try:
+        if saved(form, lambda session: _as_confirmed(session, row, save)):
+            flash(said)
+            return to_patient(row.patient.public_id)
+    except ToBeConfirmed as found:
+        return _preview_page(row, found.preview)
+    return form_page(template, form, row=row, **values)
+
+
+def _preview_page(row: PatientRow, preview: Preview) -> Page:
+    typed = [(name, value) for name, value in typed_fields() if name not in (CONFIRMED, "csrf_token")]
+    days = {operation.id: operation.operated_on or operation.planned_on for operation in row.operations}
+    shown = {"preview": preview, "typed": typed, "is_stale": CONFIRMED in request.form}
+    return render_template("patients/preview.html", row=row, days=days, **shown)
+
+
+def _as_confirmed(session: Session, row: PatientRow, save: Saving) -> None:
+    basis = Basis(state().study, state().settings.sending_hours, site().zone, today(site()))
+    confirmed = request.form.get(CONFIRMED)
+    with confirmed_change(session, patient=row.patient, basis=basis, confirmed=confirmed):
+        save(session)
 
 
 def planning() -> Mapping[str, Any]:
