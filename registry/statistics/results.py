@@ -18,6 +18,15 @@ class Reason(StrEnum):
     NO_VARIATION = "no variation"
     NO_VARIATION_BEFORE = "no variation in before"
     NO_RESIDUAL_VARIATION = "no residual variation"
+    FEWER_THAN_FIVE_CHANGED = "n changed < 5"
+    ZERO_BEFORE = "before = 0"
+    NO_OVERLAP = "no overlap of the groups"
+    FULL_LEVERAGE = "one patient decides a coefficient"
+    RANK_DEFICIENT = "covariates determine each other"
+    NO_WEIGHT = "no weight of the missing"
+    NO_EVENTS = "no event"
+    NOBODY_AT_RISK = "nobody at risk"
+    NO_COMMON_TIME = "no common follow-up"
 
 
 class Method(StrEnum):
@@ -27,6 +36,19 @@ class Method(StrEnum):
     WELCH = "welch"
     ANCOVA = "ancova"
     WILSON = "wilson"
+    EXACT_RANKS = "exact ranks"
+    NORMAL_RANKS = "normal approximation of ranks"
+    DELONG = "delong, logit"
+    LARGE_SAMPLE = "large sample"
+    FISHER_Z = "fisher z"
+    NEWCOMBE = "newcombe hybrid score"
+    LOG = "log"
+    HC3 = "hc3"
+    INTERACTION = "interaction"
+    ANCOVA_COVARIATES = "ancova with covariates"
+    DELTA_ADJUSTED = "delta adjusted"
+    AALEN_JOHANSEN = "aalen-johansen, complementary log-log"
+    BCA = "bca"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,15 @@ _REASONS = {
     Reason.NO_VARIATION: "not computed: all values are the same",
     Reason.NO_VARIATION_BEFORE: "not computed: all scores before are the same",
     Reason.NO_RESIDUAL_VARIATION: "not computed: the fit leaves no variation",
+    Reason.FEWER_THAN_FIVE_CHANGED: "not tested: the score of fewer than 5 patients changed",
+    Reason.ZERO_BEFORE: "not computed: nobody had a score above 0 before",
+    Reason.NO_OVERLAP: "not computed: every patient of one group did better than every patient of the other",
+    Reason.FULL_LEVERAGE: "not computed: a single patient decides it",
+    Reason.RANK_DEFICIENT: "not computed: one covariate is constant or follows from the others",
+    Reason.NO_WEIGHT: "not computed: no missing score could change it",
+    Reason.NO_EVENTS: "not computed: nobody had the event",
+    Reason.NOBODY_AT_RISK: "not computed: nobody was observed so long",
+    Reason.NO_COMMON_TIME: "not tested: the groups were not observed at the same times",
 }
 
 
