@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pytest
-
 from registry.statistics.results import Comparison
+from tests.parts import missing
 
 HERE = Path(__file__).parent
 RELATIVE_TOLERANCE = 1e-8
@@ -58,12 +56,11 @@ def run_again(script: str, *, inputs: Iterable[str], folder: Path, packages: Ite
     """The numbers of the script, run in this folder; skipped where R or one of its packages is missing."""
     rscript = shutil.which("Rscript")
     if rscript is None:
-        assert os.environ.get("REGISTRY_TEST_REQUIRE") != "all", "Rscript is required and not installed"
-        pytest.skip("Rscript is not installed")
+        missing("R is not installed: its scripts are not run again (Debian: apt-get install r-base-core)")
     for package in packages:
         asked = [rscript, "--vanilla", "-e", f'quit(status = !requireNamespace("{package}", quietly = TRUE))']
         if subprocess.run(asked, check=False, capture_output=True, timeout=120).returncode:
-            pytest.skip(f"the R package {package} is not installed")
+            missing(f"The R package {package} is not installed (Debian: apt-get install r-cran-{package})")
     for name in (f"{script}.R", *inputs):
         shutil.copy(HERE / name, folder)
     subprocess.run([rscript, "--vanilla", f"{script}.R"], cwd=folder, check=True, timeout=120)
