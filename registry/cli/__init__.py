@@ -12,6 +12,7 @@ from registry.cli.data import backup, import_file
 from registry.cli.database import database_commands
 from registry.cli.demo import demo_command
 from registry.cli.doctor import doctor
+from registry.cli.export import export
 from registry.cli.reminders import reminders_commands
 from registry.cli.report import report_commands
 from registry.cli.running import run, scheduler, serve
@@ -36,6 +37,7 @@ COMMANDS = (
     bounces_commands,
     report_commands,
     import_file,
+    export,
     backup,
     doctor,
 )

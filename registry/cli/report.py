@@ -1,6 +1,7 @@
 """`registry report`: the numbers of a report, for people and for programs."""
 
 import json
+from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import click
@@ -10,6 +11,7 @@ from registry.clock import clock_of
 from registry.config import Settings
 from registry.services.reports.cohort import CohortResult, check_definition, cohort_report
 from registry.services.reports.cohort_data import as_data
+from registry.services.reports.cohort_tables import Table
 from registry.services.reports.cohort_words import words_of
 
 
@@ -63,11 +65,21 @@ def _zone(settings: Settings, code: str | None) -> ZoneInfo:
 
 def _as_text(result: CohortResult, settings: Settings) -> str:
     words = words_of(result, settings.protocol)
-    width = max(len(name) for name, _ in words.rows) + 2
-    column = max([len(cell) for _, cells in words.rows for cell in cells] + [len(name) for name in words.columns]) + 2
-    lines = [words.question, words.cohort, "", words.primary, words.primary_detail, ""]
-    lines.append(" " * width + "".join(name.ljust(column) for name in words.columns).rstrip())
-    lines += [name.ljust(width) + "".join(cell.ljust(column) for cell in cells).rstrip() for name, cells in words.rows]
-    lines += ["", *(f"{name}: {value}  {test}".rstrip() for name, value, test in words.comparisons)]
-    lines += ["", *words.warnings, *(f"{name}: {value}" for name, value in words.footer)]
+    lines = [words.question, words.cohort, "", words.primary, words.primary_detail, "", words.sentence, ""]
+    for table in words.tables:
+        lines += [*_table_lines(table), ""]
+    lines += [*words.warnings, *(f"{name}: {value}" for name, value in words.footer)]
     return "\n".join(lines)
+
+
+def _table_lines(table: Table) -> Iterator[str]:
+    """A table in columns as wide as their widest cell."""
+    rows = [("", table.columns), *table.rows]
+    widths = [max(len(cells[place]) for _, cells in rows) + 2 for place in range(len(table.columns))]
+    first = max(len(name) for name, _ in rows) + 2
+    yield table.caption
+    for name, cells in rows:
+        aligned = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield (name.ljust(first) + "".join(aligned)).rstrip()
+    if table.note:
+        yield table.note

@@ -12,6 +12,9 @@ from registry.figures.style import MM_PER_POINT
 NARROW_EM = 0.6
 WIDE_EM = 1.0
 
+# How far a line is shortened at a time.
+_STEP_MM = 1.0
+
 # Japanese lines neither begin with a closing sign nor end with an opening one.
 NEVER_FIRST = "）」』】〕、。，．・ー)]"
 NEVER_LAST = "（「『【〔(["
@@ -33,6 +36,18 @@ def wrapped(text: str, *, points: float, width: float) -> tuple[str, ...]:
         else:
             lines.extend(_pieces(word, points, width))
     return tuple(lines)
+
+
+def balanced(text: str, *, points: float, width: float) -> tuple[str, ...]:
+    """The text in as few lines as this width allows, none much longer than the others."""
+    lines = wrapped(text, points=points, width=width)
+    narrower = width - _STEP_MM
+    while len(lines) > 1 and narrower > 0:
+        tried = wrapped(text, points=points, width=narrower)
+        if len(tried) > len(lines):
+            break
+        lines, narrower = tried, narrower - _STEP_MM
+    return lines
 
 
 def _pieces(word: str, points: float, width: float) -> list[str]:

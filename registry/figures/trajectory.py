@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from registry.figures.placement import text_width, wrapped
-from registry.figures.sheet import Sheet, drawing
+from registry.figures.drawing import Drawing
+from registry.figures.header import draw_warning
+from registry.figures.placement import wrapped
+from registry.figures.sheet import Sheet
 from registry.figures.style import (
     AXIS_POINTS,
     BAR_POINTS,
@@ -15,13 +18,12 @@ from registry.figures.style import (
     GRID_INK,
     INK,
     LINE_POINTS,
+    MARGIN_MM,
     MARKER_POINTS,
     QUIET_INK,
     SMALL_POINTS,
     TEXT_POINTS,
-    WARNING_INK,
     GroupStyle,
-    group_style,
 )
 from registry.figures.trajectory_labels import TrajectoryLabels
 from registry.figures.trajectory_layout import (
@@ -29,7 +31,6 @@ from registry.figures.trajectory_layout import (
     HIGHEST,
     LEADER_MM,
     LOWEST,
-    MARGIN_MM,
     PLOT_MM,
     SCALE_NUMBERS_MM,
     TABLE_MM,
@@ -37,7 +38,7 @@ from registry.figures.trajectory_layout import (
     WIDEST_WORDS_MM,
     Layout,
 )
-from registry.figures.trajectory_words import Series, answers, description, last_mean, note, tick_word
+from registry.figures.trajectory_words import COLUMNS, Series, answers, description, last_mean, note, rows, tick_word
 from registry.statistics.results import Absent, TrajectoryPoint
 
 if TYPE_CHECKING:
@@ -50,32 +51,42 @@ DODGE_OF_SPAN = 1 / 50
 DODGE_OF_GAP = 1 / 4
 
 
-def trajectory(series: Sequence[Series], *, labels: TrajectoryLabels, is_demonstration: bool) -> bytes:
-    """An SVG of the mean scores of each group over time, with 95 % intervals and the number of answers.
+def trajectory(series: Sequence[Series], *, labels: TrajectoryLabels, is_demonstration: bool) -> Drawing:
+    """The mean scores of each group over time, with 95 % intervals and the number of answers.
 
     Give the groups in the order of the protocol, with those that have no points, so that each keeps its look.
     """
     layout = _layout(series, labels)
-    with drawing():
-        sheet = Sheet(width=DOUBLE_COLUMN_MM, height=layout.height)
-        _draw_header(sheet, layout, labels, note(series, labels))
-        if is_demonstration:
-            _draw_warning(sheet, labels.demonstration, top=layout.height - 1.2)
-        _draw_scale(sheet, layout, labels)
-        axes = _draw_axes(sheet, layout)
-        if not any(layout.ends):
-            middle = (layout.left + layout.right) / 2
-            sheet.word(middle, layout.up(50), labels.nothing, anchor="center", colour=QUIET_INK)
-        for place, one in enumerate(series):
-            _draw_series(axes, layout, one, place=place, dodge=_dodge(layout, place, len(series)))
-        _draw_end_labels(sheet, layout, series)
-        _draw_table(sheet, layout, labels, series)
-        return sheet.svg(
-            name="trajectory",
-            title=labels.title.format(item=labels.item),
-            description=description(series, labels),
-            language=labels.language,
-        )
+    return Drawing(
+        name="trajectory",
+        language=labels.language,
+        title=labels.title.format(item=labels.item),
+        description=description(series, labels),
+        caption=labels.caption,
+        width=DOUBLE_COLUMN_MM,
+        height=layout.height,
+        columns=COLUMNS,
+        rows=rows(series),
+        draw=partial(_draw, layout=layout, series=series, labels=labels, is_demonstration=is_demonstration),
+    )
+
+
+def _draw(
+    sheet: Sheet, *, layout: Layout, series: Sequence[Series], labels: TrajectoryLabels, is_demonstration: bool
+) -> None:
+    _draw_header(sheet, layout, labels, note(series, labels))
+    if is_demonstration:
+        draw_warning(sheet, labels.demonstration, top=layout.height - 1.2)
+    _draw_scale(sheet, layout, labels)
+    axes = _draw_axes(sheet, layout)
+    if not any(layout.ends):
+        middle = (layout.left + layout.right) / 2
+        sheet.word(middle, layout.up(50), labels.nothing, anchor="center", colour=QUIET_INK)
+    for place, one in enumerate(series):
+        dodge = _dodge(layout, place, len(series))
+        _draw_series(axes, one, style=sheet.look(one.group, place), dodge=dodge)
+    _draw_end_labels(sheet, layout, series)
+    _draw_table(sheet, layout, labels, series)
 
 
 def _layout(series: Sequence[Series], labels: TrajectoryLabels) -> Layout:
@@ -99,24 +110,9 @@ def _dodge(layout: Layout, place: int, n_groups: int) -> float:
 
 
 def _draw_header(sheet: Sheet, layout: Layout, labels: TrajectoryLabels, under: str) -> None:
-    heading = f"{labels.item}, {LOWEST}\N{EN DASH}{HIGHEST}"
+    heading = labels.heading.format(item=labels.item)
     sheet.word(MARGIN_MM, layout.height - 3.6, heading, points=TEXT_POINTS + 1, is_bold=True)
     sheet.word(MARGIN_MM, layout.height - 7.8, under, points=SMALL_POINTS, colour=QUIET_INK)
-
-
-def _draw_warning(sheet: Sheet, words: str, *, top: float) -> None:
-    # Bold letters are wider than the plain ones that text_width knows.
-    right, bottom = DOUBLE_COLUMN_MM - MARGIN_MM, top - 5.4
-    left = right - 1.15 * text_width(words, TEXT_POINTS) - 3
-    sheet.line([left, right, right, left, left], [bottom, bottom, top, top, bottom], colour=WARNING_INK, points=0.75)
-    sheet.word(
-        (left + right) / 2,
-        (bottom + top) / 2,
-        words,
-        anchor="center",
-        colour=WARNING_INK,
-        is_bold=True,
-    )
 
 
 def _draw_scale(sheet: Sheet, layout: Layout, labels: TrajectoryLabels) -> None:
@@ -138,19 +134,13 @@ def _draw_axes(sheet: Sheet, layout: Layout) -> Axes:
     axes = sheet.axes(left=layout.left, bottom=layout.bottom, width=layout.right - layout.left, height=PLOT_MM)
     axes.set_xlim(*layout.time_limits)
     axes.set_ylim(LOWEST, HIGHEST)
-    axes.set_xticks(layout.months, labels=[""] * len(layout.months))
-    scores = range(LOWEST, HIGHEST + 1, 20)
-    axes.set_yticks(scores, labels=[""] * len(scores))
-    axes.tick_params(width=AXIS_POINTS, length=2.5, color=INK)
+    axes.set_xticks(layout.months)
+    axes.set_yticks(range(LOWEST, HIGHEST + 1, 20))
     axes.grid(axis="y", color=GRID_INK, linewidth=AXIS_POINTS)
-    axes.set_axisbelow(True)
-    for side in ("left", "bottom"):
-        axes.spines[side].set(linewidth=AXIS_POINTS, color=INK)
     return axes
 
 
-def _draw_series(axes: Axes, layout: Layout, one: Series, *, place: int, dodge: float) -> None:
-    style = group_style(one.group, place)
+def _draw_series(axes: Axes, one: Series, *, style: GroupStyle, dodge: float) -> None:
     # A moment without a mean interrupts the line: nan is matplotlib's sign for that.
     means = [float("nan") if isinstance(point.mean, Absent) else point.mean for point in one.points]
     moments = [point.months + dodge for point in one.points]
@@ -194,7 +184,7 @@ def _draw_end_labels(sheet: Sheet, layout: Layout, series: Sequence[Series]) -> 
         if end is None:
             continue
         (months, mean), height = end, layout.end_label_places[place]
-        style = group_style(series[place].group, place)
+        style = sheet.look(series[place].group, place)
         start = layout.across(months + _dodge(layout, place, len(series))) + 1.8
         bend = layout.right + 1.5
         sheet.line(
@@ -229,7 +219,7 @@ def _draw_table(sheet: Sheet, layout: Layout, labels: TrajectoryLabels, series: 
 
 
 def _draw_row(sheet: Sheet, layout: Layout, one: Series, row: int) -> None:
-    style, y = group_style(one.group, row), layout.row_places[row]
+    style, y = sheet.look(one.group, row), layout.row_places[row]
     names_end = layout.left - SCALE_NUMBERS_MM
     sheet.lines_of_text(
         names_end,

@@ -21,7 +21,9 @@ class TrajectoryLabels:
     answers: str
     nothing: str
     demonstration: str
+    heading: str
     title: str
+    caption: str
     reading: str
     at_months: str
     point: str
@@ -43,7 +45,12 @@ ENGLISH = TrajectoryLabels(
     answers="Answers (n)",
     nothing="No answers yet",
     demonstration="DEMO - synthetic data",
+    heading="{item}, 0\N{EN DASH}100",
     title="{item} before and after operation, mean score by group",
+    caption=(
+        "Mean score with 95% confidence interval of the patients who met the entry rule, at each timepoint over all "
+        "who answered then."
+    ),
     reading="Scores from 0 ({lowest}) to 100 ({highest}); higher is worse.",
     at_months="{months} months",
     point="{when} {mean} (95% CI {low} to {high}; n = {n})",
@@ -65,7 +72,9 @@ JAPANESE = TrajectoryLabels(
     answers="回答数（n）",
     nothing="まだ回答がありません",
     demonstration="DEMO - synthetic data（架空のデータ）",
+    heading="{item}（0\N{EN DASH}100）",
     title="{item}の術前・術後の推移（群別の平均値）",
+    caption="組み入れ条件を満たした患者の平均値と95％信頼区間。各時点でその時に回答した全員について示す。",
     reading="0（{lowest}）から100（{highest}）の点数で、高いほど悪い。",
     at_months="{months}か月",
     point="{when} {mean}（95％信頼区間 {low}〜{high}、n＝{n}）",
@@ -73,3 +82,5 @@ JAPANESE = TrajectoryLabels(
     group="{group}：{points}。",
     separator="、",
 )
+
+LABELS = {labels.language: labels for labels in (ENGLISH, JAPANESE)}

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from registry.figures.placement import spread, text_width, wrapped
 from registry.figures.sheet import line_height
-from registry.figures.style import DOUBLE_COLUMN_MM, SMALL_POINTS, TEXT_POINTS
+from registry.figures.style import DOUBLE_COLUMN_MM, MARGIN_MM, SMALL_POINTS, TEXT_POINTS
 
 LOWEST, HIGHEST = 0, 100
 
@@ -19,7 +19,6 @@ TICK_WORDS_MM = 4.2
 AXIS_WORDS_MM = 9.0
 TABLE_MM = 14.5
 ROW_GAP_MM = 1.2
-MARGIN_MM = 2.0
 SCALE_NUMBERS_MM = 9.0
 LEADER_MM = 6.0
 WIDEST_WORDS_MM = 34.0

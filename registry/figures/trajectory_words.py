@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from registry.figures.drawing import Cell
 from registry.figures.trajectory_labels import TrajectoryLabels
 from registry.figures.trajectory_layout import HIGHEST, LOWEST
 from registry.statistics.results import Absent, TrajectoryPoint
 
+COLUMNS = ("group", "label", "months", "n", "mean", "ci_low", "ci_high")
 NOT_ASKED = "\N{EN DASH}"
 
 
@@ -38,6 +40,17 @@ def _spoken(point: TrajectoryPoint, labels: TrajectoryLabels) -> str:
         return labels.point_without_interval.format(**words)
     low, high = (f"{end:.1f}".replace("-", "\N{MINUS SIGN}") for end in (point.interval.low, point.interval.high))
     return labels.point.format(low=low, high=high, **words)
+
+
+def rows(series: Sequence[Series]) -> tuple[tuple[Cell, ...], ...]:
+    """The numbers behind the marks, a row for each point."""
+    return tuple(_row(one, point) for one in series for point in one.points)
+
+
+def _row(one: Series, point: TrajectoryPoint) -> tuple[Cell, ...]:
+    mean = None if isinstance(point.mean, Absent) else point.mean
+    ends = (None, None) if isinstance(point.interval, Absent) else (point.interval.low, point.interval.high)
+    return (one.group, one.label, point.months, point.n, mean, *ends)
 
 
 def last_mean(one: Series) -> tuple[float, float] | None:

@@ -23,6 +23,7 @@ from registry.web.staff import (
     answers,
     bounced,
     calls,
+    exports,
     ledger,
     mails,
     patients,
@@ -96,7 +97,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
         # Patients have no session: the signed field of each form takes the place of the session's token.
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
-    staff_pages = (accounts, today, plan, patients, ledger, answers, tablet, calls, review, bounced, mails, reports)
+    worked_on = (today, plan, patients, ledger, answers, tablet, calls, review, bounced, mails)
+    staff_pages = (accounts, *worked_on, reports, exports)
     for blueprint in (module.blueprint for module in (*staff_pages, demo)):
         app.register_blueprint(blueprint)
     app.add_url_rule("/", view_func=home)

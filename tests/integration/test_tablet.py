@@ -75,7 +75,7 @@ def test_no_page_of_the_staff_opens_afterwards(alice: Desk) -> None:
     hand_over(alice, patient)
 
     pages = ["/today", "/patients", patient.path, f"{patient.form_path}/paper", "/phone-queue", "/answers-to-review"]
-    pages += ["/plan", f"{patient.path}/ledger"]
+    pages += ["/plan", "/export", f"{patient.path}/ledger"]
     pages += ["/reports/cohort", "/patients/new", f"{patient.form_path}/tablet", f"{patient.form_path}/paper.pdf"]
     pages += ["/mails/failed", "/mails/templates", "/mails/templates/reminder/en/html", "/mails/1", "/mails/1/html"]
     responses = [alice.client.get(page) for page in pages]

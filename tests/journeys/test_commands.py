@@ -48,7 +48,8 @@ def test_imported_patients_are_reported_under_the_agreed_keys(environment: dict[
 
     report = json.loads(run([*COHORT, "--entry", "none", "--format", "json"], environment).stdout)
 
-    assert set(report) == {"item", "timepoint", "grouping", "entry", "groups", "between", "manifest", "n_unreviewed"}
+    named = {"item", "timepoint", "grouping", "entry", "groups", "all", "between", "manifest", "n_unreviewed"}
+    assert set(report) == named
     assert (report["item"], report["timepoint"], report["entry"]) == ("low_back", "M12", None)
     assert {name: (group["n"], group["n_enrolled"]) for name, group in report["groups"].items()} == {
         "without": (6, 7),
@@ -56,12 +57,17 @@ def test_imported_patients_are_reported_under_the_agreed_keys(environment: dict[
         "unknown": (1, 1),
     }
     group = report["groups"]["without"]
-    assert set(group) == {"n", "n_enrolled", "before", "after", "change", "responders"}
-    assert set(group["before"]) == set(group["after"]) == {"mean", "sd", "median"}
+    assert {"n", "n_enrolled", "before", "after", "change", "wilcoxon", "responders"} <= set(group)
+    assert {"mean", "sd", "median"} <= set(group["before"]) & set(group["after"])
     assert {"mean", "sd", "ci", "t", "df", "p"} <= set(group["change"])
-    assert set(group["responders"]["30pct"]) == {"k", "n", "ci"}
-    assert set(report["between"]["ancova"]) == {"estimate", "ci", "t", "df", "p", "slope"}
-    assert set(report["between"]["welch_change"]) == {"estimate", "ci", "t", "df", "p"}
+    assert {"w", "p"} <= set(group["wilcoxon"])
+    assert [{"k", "n", "ci"} <= set(group["responders"][name]) for name in ("30pct", "50pct")] == [True, True]
+    between = report["between"]
+    assert {"estimate", "ci", "t", "df", "p", "slope"} <= set(between["ancova"])
+    assert "p" in between["ancova_interaction"]
+    assert set(between["welch_change"]) == {"estimate", "ci", "t", "df", "p"}
+    assert {"u", "p", "shift"} <= set(between["mann_whitney"])
+    assert set(between["hedges_g"]) == {"estimate", "ci"}
 
 
 def test_the_printed_numbers_are_those_of_r(environment: dict[str, str], table: Path) -> None:
@@ -75,13 +81,25 @@ def test_the_printed_numbers_are_those_of_r(environment: dict[str, str], table: 
     assert math.isclose(change["t"], -12.9209604717372, rel_tol=1e-9)
     assert math.isclose(ancova["estimate"], -25.0155527532577, rel_tol=1e-9)
     assert math.isclose(ancova["p"], 2.77036793032994e-04, rel_tol=1e-7)
+    # wilcox.test() paired and of the change by group, lm(after ~ before * group), the exact J with the pooled SD
+    ranks, between = report["groups"]["without"]["wilcoxon"], report["between"]
+    assert ranks["w"] == 0
+    assert math.isclose(ranks["p"], 0.0350149810196625, rel_tol=1e-9)
+    assert (between["mann_whitney"]["u"], between["mann_whitney"]["shift"]) == (0, -25)
+    assert math.isclose(between["mann_whitney"]["p"], 0.00484660121048849, rel_tol=1e-9)
+    assert math.isclose(between["ancova_interaction"]["p"], 0.741126415610566, rel_tol=1e-9)
+    assert math.isclose(between["hedges_g"]["estimate"], -3.47572196037865, rel_tol=1e-9)
 
 
 def test_blocks_that_cannot_be_computed_are_left_out(environment: dict[str, str]) -> None:
     report = json.loads(run([*COHORT, "--format", "json"], environment).stdout)
 
-    assert report["groups"] == {"without": {"n": 0, "n_enrolled": 0}, "with": {"n": 0, "n_enrolled": 0}}
-    assert (report["between"], report["entry"]) == ({}, 30)
+    for group in report["groups"].values():
+        assert set(group) == {"n", "n_enrolled", "responders", "absent"}
+        assert (group["n"], group["n_enrolled"], group["absent"]["change"]) == (0, 0, "n = 0")
+    assert set(report["between"]) == {"responders", "absent"}
+    assert (report["between"]["absent"]["ancova"], report["entry"]) == ("n = 0", 30)
+    assert not re.search(r"NaN|Infinity|null", json.dumps(report))
 
 
 def test_the_text_says_the_difference_before_anything_else(environment: dict[str, str], table: Path) -> None:

@@ -12,20 +12,10 @@ from registry import __version__
 from registry.domain.errors import InvalidInput
 from registry.domain.study import Grouping, Study
 from registry.domain.vocabularies import UNKNOWN_GROUP
-from registry.statistics.comparison import adjusted_difference, change_difference
-from registry.statistics.paired import mean_change
-from registry.statistics.responders import responders
-from registry.statistics.results import (
-    Absent,
-    AdjustedComparison,
-    Comparison,
-    MeanChange,
-    Proportion,
-    Summary,
-    TrajectoryPoint,
-)
+from registry.services.reports.cohort_blocks import Between, GroupResult, between, group_result
+from registry.statistics.results import TrajectoryPoint
 from registry.statistics.score_table import ScoreTable
-from registry.statistics.summary import summary, trajectory_point
+from registry.statistics.summary import trajectory_point
 from registry.storage.cohorts import (
     CohortQuery,
     PairCount,
@@ -35,7 +25,7 @@ from registry.storage.cohorts import (
     timepoint_counts,
 )
 
-RESPONDER_PERCENTS = (30, 50)
+EVERYONE = "all"
 _LONGEST_WORD = 40
 
 
@@ -47,20 +37,6 @@ class CohortDefinition:
     timepoint: str
     grouping: str
     entry: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupResult:
-    """One group: how many, their scores before and after, and how these changed."""
-
-    group: str
-    n_enrolled: int
-    n_both: int
-    before: Summary | Absent
-    after: Summary | Absent
-    change: Summary | Absent
-    mean_change: MeanChange | Absent
-    responders: Mapping[int, Proportion | Absent]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +58,11 @@ class CohortResult:
 
     definition: CohortDefinition
     groups: Sequence[GroupResult]
-    ancova: AdjustedComparison | Absent
-    welch_change: Comparison | Absent
+    everyone: GroupResult
+    """The groups that are compared, taken together."""
+    between: Between
+    all_comers: Between | None
+    """The same without the entry rule, where there is one."""
     manifest: Manifest
     n_unreviewed: int
     """Forms that may come from a program and that nobody has looked at; they count until they are set aside."""
@@ -127,13 +106,18 @@ def cohort_report(
     query = CohortQuery(definition.item, definition.grouping, today, site_id)
     grouping = _grouping(study, definition)
     pairs = pair_counts(session, query, timepoint=definition.timepoint)
-    tables = _tables(pairs, definition, grouping)
-    first, second = (tables[group] for group in grouping.groups)
+    everyone = _tables(pairs, grouping)
+    entered = {group: _entered(table, definition.entry) for group, table in everyone.items()}
+    first, second = (entered[group] for group in grouping.groups)
     return CohortResult(
         definition=definition,
-        groups=[_group_result(group, table) for group, table in tables.items()],
-        ancova=adjusted_difference(first, second),
-        welch_change=change_difference(first, second),
+        groups=[
+            group_result(group, table, everyone=everyone[group], entry=definition.entry)
+            for group, table in _shown(entered, grouping).items()
+        ],
+        everyone=_together(everyone, entered, grouping, definition),
+        between=between(first, second),
+        all_comers=None if definition.entry is None else between(*(everyone[group] for group in grouping.groups)),
         manifest=Manifest(
             cut_off=now,
             data_sha256=_hash(pairs),
@@ -147,30 +131,42 @@ def cohort_report(
     )
 
 
-def _tables(pairs: Sequence[PairCount], definition: CohortDefinition, grouping: Grouping) -> dict[str, ScoreTable]:
-    """The count table of each group after the entry rule; the unclassified only where there are any."""
-    tables = {}
-    for group in (*grouping.groups, UNKNOWN_GROUP):
-        table = ScoreTable.from_counts((row.before, row.after, row.n) for row in pairs if row.group == group)
-        if definition.entry is not None:
-            table = table.entered(at_least=definition.entry)
-        if group in grouping.groups or table.n_enrolled:
-            tables[group] = table
-    return tables
+def _tables(pairs: Sequence[PairCount], grouping: Grouping) -> dict[str, ScoreTable]:
+    """The count table of each group and of the unclassified, before any entry rule."""
+    return {
+        group: ScoreTable.from_counts((row.before, row.after, row.n) for row in pairs if row.group == group)
+        for group in (*grouping.groups, UNKNOWN_GROUP)
+    }
 
 
-def _group_result(group: str, table: ScoreTable) -> GroupResult:
-    complete = table.complete
-    return GroupResult(
-        group=group,
-        n_enrolled=table.n_enrolled,
-        n_both=table.n_both,
-        before=summary(complete.before_counts),
-        after=summary(complete.after_counts),
-        change=summary(complete.change_counts),
-        mean_change=mean_change(table),
-        responders={percent: responders(table, at_least_percent=percent) for percent in RESPONDER_PERCENTS},
-    )
+def _shown(tables: Mapping[str, ScoreTable], grouping: Grouping) -> dict[str, ScoreTable]:
+    """The groups of the protocol, and the unclassified only where there are any."""
+    return {group: table for group, table in tables.items() if group in grouping.groups or table.n_enrolled}
+
+
+def _entered(table: ScoreTable, entry: int | None) -> ScoreTable:
+    return table if entry is None else table.entered(at_least=entry)
+
+
+def _together(
+    everyone: Mapping[str, ScoreTable],
+    entered: Mapping[str, ScoreTable],
+    grouping: Grouping,
+    definition: CohortDefinition,
+) -> GroupResult:
+    """Both groups as one; the unclassified are in no comparison, and not in this either."""
+    whole, some = (ScoreTable.combined(tables[group] for group in grouping.groups) for tables in (everyone, entered))
+    return group_result(EVERYONE, some, everyone=whole, entry=definition.entry)
+
+
+def cohort_tables(
+    session: Session, *, definition: CohortDefinition, study: Study, today: date, site_id: int | None = None
+) -> dict[str, ScoreTable]:
+    """The counts of each group behind the report, for its figures."""
+    query = CohortQuery(definition.item, definition.grouping, today, site_id)
+    grouping = _grouping(study, definition)
+    tables = _tables(pair_counts(session, query, timepoint=definition.timepoint), grouping)
+    return _shown({group: _entered(table, definition.entry) for group, table in tables.items()}, grouping)
 
 
 def cohort_course(
@@ -181,7 +177,7 @@ def cohort_course(
     codes = [timepoint.code for timepoint in study.timepoints]
     counts: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for row in timepoint_counts(session, query, timepoints=codes):
-        if _entered(row, definition):
+        if _has_entered(row, definition):
             counts[row.group, row.timepoint][row.score] += row.n
     known = _grouping(study, definition).groups
     groups = [*known, UNKNOWN_GROUP] if any(group == UNKNOWN_GROUP for group, _ in counts) else known
@@ -200,7 +196,7 @@ def _grouping(study: Study, definition: CohortDefinition) -> Grouping:
     return grouping
 
 
-def _entered(row: TimepointCount, definition: CohortDefinition) -> bool:
+def _has_entered(row: TimepointCount, definition: CohortDefinition) -> bool:
     return definition.entry is None or (row.before is not None and row.before >= definition.entry)
 
 

@@ -1,32 +1,18 @@
-"""The cohort report in words: rows of text that a page and a terminal show alike."""
+"""The cohort report in words: tables of text that a page and a terminal show alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry.domain.study import Study
-from registry.numbers import number, p_value, percent, share
-from registry.services.reports.cohort import CohortResult, GroupResult
-from registry.statistics.results import Absent, Comparison, Estimate, Proportion, Reason, Summary
+from registry.journal_styles import Style
+from registry.numbers import number, p_value
+from registry.services.reports import cells
+from registry.services.reports.cohort import CohortResult
+from registry.services.reports.cohort_tables import Table, tables_of
+from registry.services.reports.result_sentence import result_sentence
+from registry.statistics.results import Absent, Estimate
 
 SMALL_GROUP = 20
-
-_REASONS = {
-    Reason.NO_ANSWERS: "not computed: nobody has both scores",
-    Reason.FEWER_THAN_TWO: "not computed: fewer than 2 patients",
-    Reason.FEWER_THAN_FIVE: "not tested: fewer than 5 patients in a group",
-    Reason.NO_VARIATION: "not computed: all values are the same",
-    Reason.NO_VARIATION_BEFORE: "not computed: all scores before are the same",
-    Reason.NO_RESIDUAL_VARIATION: "not computed: the fit leaves no variation",
-    Reason.FEWER_THAN_FIVE_CHANGED: "not tested: the score of fewer than 5 patients changed",
-    Reason.ZERO_BEFORE: "not computed: nobody had a score above 0 before",
-    Reason.NO_OVERLAP: "not computed: every patient of one group did better than every patient of the other",
-    Reason.FULL_LEVERAGE: "not computed: a single patient decides it",
-    Reason.RANK_DEFICIENT: "not computed: one covariate is constant or follows from the others",
-    Reason.NO_WEIGHT: "not computed: no missing score could change it",
-    Reason.NO_EVENTS: "not computed: nobody had the event",
-    Reason.NOBODY_AT_RISK: "not computed: nobody was observed so long",
-    Reason.NO_COMMON_TIME: "not tested: the groups were not observed at the same times",
-}
 
 
 @dataclass(frozen=True)
@@ -37,14 +23,14 @@ class CohortWords:
     cohort: str
     primary: str
     primary_detail: str
-    columns: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[str]]]
-    comparisons: Sequence[tuple[str, str, str]]
+    sentence: str
+    """The result as a paper would say it."""
+    tables: Sequence[Table]
     warnings: Sequence[str]
     footer: Sequence[tuple[str, str]]
 
 
-def words_of(result: CohortResult, study: Study) -> CohortWords:
+def words_of(result: CohortResult, study: Study, *, style: Style = Style.AMA) -> CohortWords:
     """Every number of the report as a reader meets it."""
     grouping = next(found for found in study.groupings if found.code == result.definition.grouping)
     labels = [grouping.label(group.group, "en") for group in result.groups]
@@ -53,9 +39,8 @@ def words_of(result: CohortResult, study: Study) -> CohortWords:
         cohort=_cohort(result, study),
         primary=_primary(result, labels),
         primary_detail=_primary_detail(result),
-        columns=labels,
-        rows=_rows(result.groups),
-        comparisons=_comparisons(result),
+        sentence=result_sentence(result, study, style=style, language="en"),
+        tables=tables_of(result, labels),
         warnings=_warnings(result, labels),
         footer=_footer(result),
     )
@@ -75,9 +60,9 @@ def _cohort(result: CohortResult, study: Study) -> str:
 
 def _primary(result: CohortResult, labels: Sequence[str]) -> str:
     """The difference between the groups with its interval and P, before anything within a group."""
-    ancova = result.ancova
+    ancova = result.between.ancova
     if isinstance(ancova, Absent):
-        return f"The difference between the groups is {_REASONS[ancova.reason]}."
+        return f"The difference between the groups is {cells.why(ancova)}."
     size, interval = abs(ancova.estimate.value), _interval_of_size(ancova.estimate)
     is_lower = ancova.estimate.value < 0
     return (
@@ -95,78 +80,13 @@ def _interval_of_size(estimate: Estimate) -> str:
 
 
 def _primary_detail(result: CohortResult) -> str:
-    ancova = result.ancova
+    ancova = result.between.ancova
     if isinstance(ancova, Absent):
         return ""
     return (
         f"ANCOVA of the score after on the score before and the group: t = {number(ancova.test.t, 2)}, "
-        f"df = {ancova.test.df:g}, slope {number(ancova.slope, 2)}."
+        f"df = {ancova.test.df:g}, slope {number(ancova.slope, 2)}, R\N{SUPERSCRIPT TWO} {number(ancova.r_squared, 2)}."
     )
-
-
-def _rows(groups: Sequence[GroupResult]) -> list[tuple[str, list[str]]]:
-    written: dict[str, Callable[[GroupResult], str]] = {
-        "Patients": lambda group: str(group.n_enrolled),
-        "With both scores": lambda group: percent(group.n_both, group.n_enrolled),
-        "Before, mean (SD)": lambda group: _mean_sd(group.before),
-        "Before, median": lambda group: _median(group.before),
-        "After, mean (SD)": lambda group: _mean_sd(group.after),
-        "After, median": lambda group: _median(group.after),
-        "Change, mean (SD)": lambda group: _mean_sd(group.change),
-        "Change, 95% CI": _change_interval,
-        "Change, paired t test": _change_test,
-        "30% less pain or better": lambda group: _share(group.responders[30]),
-        "50% less pain or better": lambda group: _share(group.responders[50]),
-    }
-    return [(name, [write(group) for group in groups]) for name, write in written.items()]
-
-
-def _mean_sd(found: Summary | Absent) -> str:
-    if isinstance(found, Absent):
-        return "–"
-    deviation = "–" if isinstance(found.sd, Absent) else number(found.sd)
-    return f"{number(found.mean)} ({deviation})"
-
-
-def _median(found: Summary | Absent) -> str:
-    return "–" if isinstance(found, Absent) else number(found.median)
-
-
-def _change_interval(group: GroupResult) -> str:
-    change = group.mean_change
-    if isinstance(change, Absent):
-        return _REASONS[change.reason]
-    return f"{number(change.estimate.low)} to {number(change.estimate.high)}"
-
-
-def _change_test(group: GroupResult) -> str:
-    change = group.mean_change
-    if isinstance(change, Absent):
-        return _REASONS[change.reason]
-    if isinstance(change.test, Absent):
-        return _REASONS[change.test.reason]
-    return f"t = {number(change.test.t, 2)}, df = {change.test.df:g}, P {p_value(change.test.p)}"
-
-
-def _share(found: Proportion | Absent) -> str:
-    if isinstance(found, Absent):
-        return "–"
-    return f"{percent(found.k, found.n)}, 95% CI {share(found.low)} to {share(found.high)}"
-
-
-def _comparisons(result: CohortResult) -> list[tuple[str, str, str]]:
-    return [
-        ("Score after, adjusted for the score before (ANCOVA), primary", *_difference(result.ancova)),
-        ("Change, without adjustment (Welch), exploratory", *_difference(result.welch_change)),
-    ]
-
-
-def _difference(found: Comparison | Absent) -> tuple[str, str]:
-    if isinstance(found, Absent):
-        return _REASONS[found.reason], ""
-    estimate = found.estimate
-    written = f"{number(estimate.value)} (95% CI, {number(estimate.low)} to {number(estimate.high)})"
-    return written, f"t = {number(found.test.t, 2)}, df = {number(found.test.df)}, P {p_value(found.test.p)}"
 
 
 def _warnings(result: CohortResult, labels: Sequence[str]) -> list[str]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from registry.domain.study import Study
 from registry.journal_styles import Notation, Style, notation
-from registry.services.reports.cohort import CohortResult, GroupResult
+from registry.services.reports.cohort import CohortResult
+from registry.services.reports.cohort_blocks import GroupResult
 from registry.statistics.results import Absent, AdjustedComparison, Estimate
 
 
@@ -19,7 +20,9 @@ def result_sentence(result: CohortResult, study: Study, *, style: Style, languag
         said.group(group, label, place) for place, (group, label) in enumerate(zip(compared, labels, strict=True))
     )
     name = wording.name[:1].upper() + wording.name[1:]
-    return said.patterns.sentence.format(name=name, first=first, second=second, between=said.between(result.ancova))
+    return said.patterns.sentence.format(
+        name=name, first=first, second=second, between=said.between(result.between.ancova)
+    )
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,20 @@
-"""The cohort report on a page, and its figure."""
+"""The cohort report on a page, and its figures."""
 
-from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request
 
 from registry.domain.errors import InvalidInput
-from registry.figures.trajectory import Series, trajectory
-from registry.figures.trajectory_labels import ENGLISH
+from registry.figures.drawing import Drawing
 from registry.services.reports.cohort import (
     CohortDefinition,
     CohortResult,
     check_definition,
-    cohort_course,
     cohort_report,
 )
 from registry.services.reports.cohort_words import words_of
 from registry.web.staff.access import require_staff, site, staff
+from registry.web.staff.report_figures import check_wanted, drawing, drawings, file_of, shown
 from registry.web.state import now, state, today
 
 blueprint = Blueprint("reports", __name__, url_prefix="/reports")
@@ -28,11 +26,11 @@ def cohort() -> str | tuple[str, int]:
     """Compare the groups on one item at one timepoint."""
     asked = _asked()
     try:
-        result = _result(_definition(asked))
+        result, figures = _result(_definition(asked))
     except InvalidInput as error:
         return _page(asked, problems=error.problems, words=None), 422
-    figure_url = url_for("reports.figure", **asked)
-    return _page(asked, problems={}, words=words_of(result, state().study), figure_url=figure_url)
+    words = words_of(result, state().study)
+    return _page(asked, problems={}, words=words, figures=[shown(figure, asked) for figure in figures])
 
 
 def _page(asked: dict[str, Any], **values: Any) -> str:
@@ -50,26 +48,17 @@ def _page(asked: dict[str, Any], **values: Any) -> str:
     )
 
 
-@blueprint.get("/cohort/trajectory.svg")
-def figure() -> Response:
-    """The course of the mean scores as a picture."""
-    study, definition = state().study, _definition(_asked())
-    with state().database.reading() as session:
-        course = cohort_course(
-            session, definition=definition, study=study, today=today(site()), site_id=staff().site_id
-        )
-    grouping = next(found for found in study.groupings if found.code == definition.grouping)
-    wording = next(item for item in study.items if item.code == definition.item).words["en"]
-    labels = replace(
-        ENGLISH, item=wording.name.capitalize(), lowest=wording.lowest.lower(), highest=wording.highest.lower()
-    )
-    series = [
-        Series(group=group, label=grouping.label(group, "en"), points=tuple(points)) for group, points in course.items()
-    ]
-    picture = trajectory(series, labels=labels, is_demonstration=state().settings.demo.enabled)
-    response = Response(picture, mimetype="image/svg+xml")
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
-    return response
+@blueprint.get("/cohort/fig/<name>.<extension>")
+def figure(name: str, extension: str) -> Response | tuple[str, int]:
+    """A figure of the report as a file."""
+    try:
+        definition, wanted = _definition(_asked()), check_wanted(name, extension, request.args)
+        with state().database.reading() as session:
+            found = drawing(session, wanted, definition)
+    except InvalidInput as error:
+        reasons = list(error.problems.values())
+        return render_template("errors/plain.html", title="There is no such figure", reasons=reasons), 422
+    return file_of(found, wanted, definition)
 
 
 def _asked() -> dict[str, Any]:
@@ -88,9 +77,10 @@ def _definition(asked: dict[str, Any]) -> CohortDefinition:
     return check_definition(state().study, **asked)
 
 
-def _result(definition: CohortDefinition) -> CohortResult:
+def _result(definition: CohortDefinition) -> tuple[CohortResult, list[Drawing]]:
+    """The numbers, and the figures of the same moment."""
     with state().database.reading() as session:
-        return cohort_report(
+        result = cohort_report(
             session,
             definition=definition,
             study=state().study,
@@ -99,3 +89,4 @@ def _result(definition: CohortDefinition) -> CohortResult:
             is_demo=state().settings.demo.enabled,
             site_id=staff().site_id,
         )
+        return result, drawings(session, definition)

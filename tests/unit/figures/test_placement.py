@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.figures.placement import spread, text_width, wrapped
+from registry.figures.placement import balanced, spread, text_width, wrapped
 
 claim = settings(deadline=None, database=None)
 things = st.lists(st.tuples(st.floats(-20, 120, allow_nan=False), st.floats(0.5, 8, allow_nan=False)), max_size=8)
@@ -78,3 +78,24 @@ def test_japanese_lines_neither_end_with_an_opening_sign_nor_begin_with_a_closin
 
     assert wrapped("腰椎疾患（画像）", points=8, width=5.5 * em) == ("腰椎疾患", "（画像）")
     assert wrapped("腰痛、首", points=8, width=2.5 * em) == ("腰痛、", "首")
+
+
+def test_balanced_lines_leave_no_word_alone() -> None:
+    words = "Responders: low-back pain at 12 months"
+    em = text_width("m", 9)
+
+    assert wrapped(words, points=9, width=32 * em) == ("Responders: low-back pain at 12", "months")
+    assert balanced(words, points=9, width=32 * em) == ("Responders: low-back", "pain at 12 months")
+
+
+def test_text_in_the_narrowest_lines_can_be_balanced_too() -> None:
+    assert balanced("腰痛", points=8, width=1) == ("腰", "痛")
+
+
+@claim
+@given(text=st.text("ab 腰痛（）、。", max_size=60), width=st.floats(4, 40))
+def test_balanced_lines_are_no_more_than_they_need_to_be(text: str, width: float) -> None:
+    lines = balanced(text, points=8, width=width)
+
+    assert len(lines) == len(wrapped(text, points=8, width=width))
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")

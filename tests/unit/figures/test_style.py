@@ -9,6 +9,7 @@ from registry.figures.style import (
     SECOND_GROUP,
     GroupStyle,
     group_style,
+    tint,
 )
 
 
@@ -34,8 +35,33 @@ def test_words_of_every_group_can_be_read_on_white() -> None:
         assert contrast_with_white(style) >= 4.5
 
 
+def test_groups_are_told_apart_in_grey_and_seen_on_white() -> None:
+    looks = [group_style(code, place, is_grey=True) for place, code in enumerate(("without", "with", "unknown"))]
+
+    assert [look.colour for look in looks[:2]] == ["#000000", "#767676"]
+    assert len({look.colour for look in looks}) == 3
+    for look in looks:
+        assert contrast_of(look.colour) >= 3
+        assert contrast_with_white(look) >= 4.5
+
+
+def test_grey_changes_the_colour_alone() -> None:
+    coloured, grey = (group_style("with", 1, is_grey=is_grey) for is_grey in (False, True))
+
+    assert (grey.marker, grey.line, grey.is_filled) == (coloured.marker, coloured.line, coloured.is_filled)
+
+
+def test_thinned_colour_lies_between_itself_and_white() -> None:
+    assert [tint("#0072B2", strength) for strength in (0, 0.5, 1)] == ["#ffffff", "#80b8d8", "#0072b2"]
+
+
 def contrast_with_white(style: GroupStyle) -> float:
+    """The contrast of a group's words."""
+    return contrast_of(style.text_colour)
+
+
+def contrast_of(colour: str) -> float:
     """The contrast ratio of WCAG 2.2."""
-    channels = [int(style.text_colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,30 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.figures.placement import text_width
-from registry.figures.style import MM_PER_POINT
 from registry.figures.trajectory import Series, trajectory
 from registry.figures.trajectory_labels import ENGLISH, JAPANESE, TrajectoryLabels
 from registry.statistics.results import TrajectoryPoint
 from registry.statistics.summary import trajectory_point
+from tests.unit.figures.reading import SVG, assert_words_are_apart, text_of, words
 
-SVG = "{http://www.w3.org/2000/svg}"
 ROOT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True)
-class Word:
-    """A text element as a box, in points, sized on the safe side."""
-
-    text: str
-    left: float
-    right: float
-    bottom: float
-    top: float
-
-    def overlaps(self, other: Word) -> bool:
-        beside = self.left >= other.right or other.left >= self.right
-        return not beside and self.top < other.bottom and other.top < self.bottom
 
 
 def point(months: float, *scores: int) -> TrajectoryPoint:
@@ -62,36 +43,7 @@ def two_groups(without: str = "without disease", with_disease: str = "with disea
 def drawn(
     groups: Sequence[Series], labels: TrajectoryLabels = ENGLISH, *, is_demonstration: bool = False
 ) -> ElementTree.Element:
-    return ElementTree.fromstring(trajectory(groups, labels=labels, is_demonstration=is_demonstration))
-
-
-def words(figure: ElementTree.Element) -> list[Word]:
-    return [word(element) for element in figure.iter(f"{SVG}text")]
-
-
-def word(element: ElementTree.Element) -> Word:
-    style = element.attrib["style"]
-    size = float(re.search(r"(?:font-size|font): ([\d.]+)px", style)[1])  # type: ignore[index]
-    anchor = re.search(r"text-anchor: (\w+)", style)[1]  # type: ignore[index]
-    text = element.text or ""
-    width = text_width(text, size) / MM_PER_POINT
-    x, y = float(element.attrib["x"]), float(element.attrib["y"])
-    left = x - {"start": 0, "middle": width / 2, "end": width}[anchor]
-    return Word(text=text, left=left, right=left + width, bottom=y + 0.2 * size, top=y - 0.75 * size)
-
-
-def text_of(figure: ElementTree.Element, tag: str) -> str:
-    element = figure.find(f"{SVG}{tag}")
-    assert element is not None
-    return element.text or ""
-
-
-def assert_words_are_apart(figure: ElementTree.Element) -> None:
-    placed = words(figure)
-    width, height = map(float, figure.attrib["viewBox"].split()[2:])
-    clashes = [(a.text, b.text) for a, b in combinations(placed, 2) if a.overlaps(b)]
-    outside = [w.text for w in placed if w.left < 0 or w.right > width or w.top < 0 or w.bottom > height]
-    assert (clashes, outside) == ([], [])
+    return ElementTree.fromstring(trajectory(groups, labels=labels, is_demonstration=is_demonstration).svg())
 
 
 # What it says
@@ -138,8 +90,8 @@ def test_point_without_an_interval_is_told_as_such() -> None:
 
 @pytest.mark.parametrize("labels", [ENGLISH, JAPANESE], ids=["English", "Japanese"])
 def test_demonstration_is_marked_and_the_real_figure_is_not(labels: TrajectoryLabels) -> None:
-    marked = trajectory(two_groups(), labels=labels, is_demonstration=True).decode()
-    real = trajectory(two_groups(), labels=labels, is_demonstration=False).decode()
+    marked = trajectory(two_groups(), labels=labels, is_demonstration=True).svg().decode()
+    real = trajectory(two_groups(), labels=labels, is_demonstration=False).svg().decode()
 
     assert "DEMO - synthetic data" in marked
     assert "DEMO" not in real
@@ -237,11 +189,11 @@ def test_words_are_apart_wherever_the_lines_end_and_however_near_the_moments(
 
 
 def test_same_results_give_the_same_bytes_in_every_process_and_thread() -> None:
-    here = trajectory(two_groups(), labels=JAPANESE, is_demonstration=True)
+    here = trajectory(two_groups(), labels=JAPANESE, is_demonstration=True).svg()
 
     with ThreadPoolExecutor(4) as threads:
         in_threads = list(
-            threads.map(lambda _: trajectory(two_groups(), labels=JAPANESE, is_demonstration=True), range(8))
+            threads.map(lambda _: trajectory(two_groups(), labels=JAPANESE, is_demonstration=True).svg(), range(8))
         )
     elsewhere = [in_another_process(seed) for seed in ("1", "2")]
 
@@ -253,7 +205,7 @@ def in_another_process(hash_seed: str) -> bytes:
     script = (
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_trajectory import JAPANESE, trajectory, two_groups\n"
-        "sys.stdout.buffer.write(trajectory(two_groups(), labels=JAPANESE, is_demonstration=True))"
+        "sys.stdout.buffer.write(trajectory(two_groups(), labels=JAPANESE, is_demonstration=True).svg())"
     )
     environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
@@ -261,7 +213,7 @@ def in_another_process(hash_seed: str) -> bytes:
 
 
 def test_bytes_hold_no_date_and_no_font_of_this_machine() -> None:
-    svg = trajectory(two_groups(), labels=ENGLISH, is_demonstration=False).decode()
+    svg = trajectory(two_groups(), labels=ENGLISH, is_demonstration=False).svg().decode()
 
     assert "dc:date" not in svg
     assert "DejaVu" not in svg
@@ -272,7 +224,7 @@ def test_importing_the_figures_loads_no_matplotlib_and_drawing_loads_no_pyplot()
     script = (
         "import json, sys\nfrom registry.figures.trajectory import trajectory\n"
         "from registry.figures.trajectory_labels import ENGLISH\nimported = sorted(sys.modules)\n"
-        "trajectory([], labels=ENGLISH, is_demonstration=False)\n"
+        "trajectory([], labels=ENGLISH, is_demonstration=False).svg()\n"
         "print(json.dumps([imported, sorted(sys.modules)]))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, cwd=ROOT)

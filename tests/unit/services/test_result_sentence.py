@@ -8,12 +8,10 @@ import pytest
 from registry.config import load_settings
 from registry.domain.study import Study
 from registry.journal_styles import Style
-from registry.services.reports.cohort import CohortDefinition, CohortResult, GroupResult, Manifest
+from registry.services.reports.cohort import CohortDefinition, CohortResult, Manifest
+from registry.services.reports.cohort_blocks import between, group_result
 from registry.services.reports.result_sentence import result_sentence
-from registry.statistics.comparison import adjusted_difference, change_difference
-from registry.statistics.paired import mean_change
 from registry.statistics.score_table import ScoreTable
-from registry.statistics.summary import summary
 from tests.conftest import ROOT
 
 MINUS = "\N{MINUS SIGN}"
@@ -27,26 +25,17 @@ def study() -> Study:
     return load_settings(ROOT / "config.toml").protocol
 
 
-def group(code: str, table: ScoreTable) -> GroupResult:
-    return GroupResult(
-        group=code,
-        n_enrolled=table.n_enrolled,
-        n_both=table.n_both,
-        before=summary(table.before_counts),
-        after=summary(table.after_counts),
-        change=summary(table.change_counts),
-        mean_change=mean_change(table),
-        responders={},
-    )
-
-
 def report(first: ScoreTable, second: ScoreTable) -> CohortResult:
     definition = CohortDefinition(item="low_back", timepoint="M12", grouping="lumbar_disease", entry=None)
     return CohortResult(
         definition=definition,
-        groups=[group("without", first), group("with", second)],
-        ancova=adjusted_difference(first, second),
-        welch_change=change_difference(first, second),
+        groups=[
+            group_result(code, table, everyone=table, entry=None)
+            for code, table in (("without", first), ("with", second))
+        ],
+        everyone=group_result("all", ScoreTable.combined([first, second]), everyone=first, entry=None),
+        between=between(first, second),
+        all_comers=None,
         manifest=Manifest(
             cut_off=datetime(2026, 11, 20, tzinfo=UTC),
             data_sha256="0" * 64,
@@ -112,7 +101,7 @@ def test_what_cannot_be_computed_is_said(study: Study, language: str, words: str
 
 def test_the_sentence_takes_its_numbers_from_the_report(study: Study) -> None:
     found = report(BETTER, ALIKE)
-    other = replace(found, ancova=report(ALIKE, BETTER).ancova)
+    other = replace(found, between=report(ALIKE, BETTER).between)
 
     assert result_sentence(found, study, style=Style.AMA, language="en") != result_sentence(
         other, study, style=Style.AMA, language="en"
