@@ -46,7 +46,8 @@ class Taken:
 class ScriptedServer:
     """`with ScriptedServer(rcpt="4xx") as server`; the faults may be changed while it runs."""
 
-    def __init__(self, **faults: str) -> None:
+    def __init__(self, *extensions: str, **faults: str) -> None:
+        self.extensions = extensions
         self.faults = faults
         self.ledger: list[Taken] = []
         self.n_connections = 0
@@ -136,9 +137,10 @@ class _Session:
         self._server.reached(stage)
         fault = self._fault(stage)
         offers = [words for name, words in OFFERS.items() if name in self._server.faults]
-        if stage == "ehlo" and fault == "2xx" and offers:
-            self._connection.sendall("".join(["250-go on\r\n", *(f"250-{words}\r\n" for words in offers)]).encode())
-            self._connection.sendall(b"250 SIZE\r\n")
+        extensions = [*self._server.extensions, *offers]
+        if stage == "ehlo" and fault == "2xx" and extensions:
+            lines = ["250-go on", *(f"250-{name}" for name in extensions[:-1]), f"250 {extensions[-1]}"]
+            self._connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
             return
         words, code = FAULTS[fault], USUAL.get(stage, "250")
         if fault == "slow":

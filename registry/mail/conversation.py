@@ -3,6 +3,7 @@
 import re
 import smtplib
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -102,12 +103,18 @@ class Conversation:
         self._connection, self._socket = connection, connection.sock
         self._lines: BinaryIO = self._socket.makefile("rb")
         self._socket.settimeout(COMMAND_TIMEOUT_SECONDS)
+        self._takes_several = connection.has_extn("pipelining")
         self.n_mails = 0
 
-    def say(self, line: str) -> Reply:
-        """One command and its reply."""
-        self._send(line.encode("ascii") + b"\r\n")
-        return self._reply()
+    def say(self, *commands: str) -> Iterator[Reply]:
+        """Commands, and the reply to each: all at once to a server that says it takes them so, or one after another."""
+        lines = [command.encode("ascii") + b"\r\n" for command in commands]
+        if self._takes_several:
+            self._send(b"".join(lines))
+        for line in lines:
+            if not self._takes_several:
+                self._send(line)
+            yield self._reply()
 
     def hand_over(self, content: bytes) -> Reply:
         """The whole mail and the reply to its end; once the end is on its way, only a whole reply tells of its fate."""

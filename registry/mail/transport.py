@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -105,11 +106,11 @@ class SmtpTransport:
     def send(self, message: Outgoing, *, recipient: str, sender: str) -> None:
         """Send one mail to its one recipient; which stage fails decides what is known of it."""
         content = _stuffed(message.content)
-        mail, rcpt = f"MAIL FROM:{envelope_address(sender)}", f"RCPT TO:{envelope_address(recipient)}"
-        server = self._welcomed(mail)
+        commands = f"MAIL FROM:{envelope_address(sender)}", f"RCPT TO:{envelope_address(recipient)}", "DATA"
+        server, replies = self._welcomed(commands)
         try:
-            _expect(server.say(rcpt), 2, blames_address=True)
-            _expect(server.say("DATA"), 3)
+            _expect(next(replies), 2, blames_address=True)
+            _expect(next(replies), 3)
             _expect(server.hand_over(content), 2)
         except Broken as error:
             server.close()
@@ -119,17 +120,18 @@ class SmtpTransport:
             raise
         self._keep(server)
 
-    def _welcomed(self, mail: str) -> Conversation:
+    def _welcomed(self, commands: Sequence[str]) -> tuple[Conversation, Iterator[Reply]]:
         """A connection on which the server has taken the sender; a kept one that was lost meanwhile is replaced."""
         kept = self._kept()
         if kept is not None:
             try:
-                return _asked(kept, mail)
+                return kept, _asked(kept, commands)
             except Unwelcome:
                 raise
             except TryLater:
                 pass
-        return _asked(begin(self.settings), mail)
+        server = begin(self.settings)
+        return server, _asked(server, commands)
 
     def _kept(self) -> Conversation | None:
         try:
@@ -145,16 +147,18 @@ class SmtpTransport:
             server.close()
 
 
-def _asked(server: Conversation, mail: str) -> Conversation:
+def _asked(server: Conversation, commands: Sequence[str]) -> Iterator[Reply]:
+    """The replies after the first, which was the one that was hoped for."""
+    replies = server.say(*commands)
     try:
-        _expect(server.say(mail), 2)
+        _expect(next(replies), 2)
     except Broken as error:
         server.close()
         raise TryLater(str(error)) from None
     except MailFailure:
         server.close()
         raise
-    return server
+    return replies
 
 
 def _expect(reply: Reply, kind: int, *, blames_address: bool = False) -> None:

@@ -5,6 +5,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection
 
 from registry.clock import Clock
 from registry.config import Settings, SiteSettings
@@ -28,6 +31,7 @@ from registry.storage.database import Database, Rows
 from registry.storage.due_mails import DueMail, due_mail
 from registry.storage.models import ReminderKind, ReminderState
 from registry.storage.outbox import Claim, PlannedMail
+from registry.storage.together import Apart, Result, Writing
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +67,12 @@ class Dispatch:
     """Between 0 and 1: how much longer a wait becomes."""
     keep: Callable[[Handed], None] = lambda handed: None
     """Writes down outside the database what was handed over."""
+    writing: Writing | None = None
+    """How several lanes share the one writer."""
+
+    def do(self, work: Callable[[Connection], Result]) -> Result:
+        """Work in a transaction; what came of it once that is durable."""
+        return (self.writing or Apart(self.database)).do(work)
 
 
 @dataclass(frozen=True)
@@ -95,14 +105,21 @@ def deliver(dispatch: Dispatch, claim: Claim, site: SiteSettings) -> str:
 
 
 def make_ready(dispatch: Dispatch, claims: Sequence[Claim], site: SiteSettings) -> None:
-    """Links and Message-IDs of a whole batch in one transaction; whether each mail goes is decided when it goes."""
+    """Links and Message-IDs of a batch's ladders in one transaction; whether each mail goes is decided when it goes."""
+    dispatch.do(partial(_make_ready_in, dispatch=dispatch, claims=claims, site=site))
+
+
+def _make_ready_in(rows: Connection, *, dispatch: Dispatch, claims: Sequence[Claim], site: SiteSettings) -> None:
     now = dispatch.clock()
-    with dispatch.database.row_transaction() as rows:
-        for claim in claims:
-            mail = due_mail(rows, claim, today=_today(now, site))
-            if mail is not None and _reason_to_skip(mail, _today(now, site)) is None:
-                form, _ = letters.links_for(links.Issuing(rows, dispatch.keys, SCHEDULER, now), mail)
-                outbox.mark(rows, claim, message_id=_message_id(dispatch, mail), access_link_id=form.id)
+    today = _today(now, site)
+    found = [(claim, due_mail(rows, claim, today=today)) for claim in claims]
+    mails = {claim: mail for claim, mail in found if mail and _is_of_ladder(mail) and not _reason_to_skip(mail, today)}
+    forms = letters.form_link_ids(links.Issuing(rows, dispatch.keys, SCHEDULER, now), list(mails.values()))
+    values = {
+        claim: {"message_id": _message_id(dispatch, mail), "access_link_id": forms[claim.id]}
+        for claim, mail in mails.items()
+    }
+    outbox.mark_each(rows, values)
 
 
 @dataclass(frozen=True)
@@ -124,21 +141,25 @@ class _Decided:
 
 def _decide(dispatch: Dispatch, claim: Claim, site: SiteSettings) -> _Decided | str:
     """Read every fact anew, decide, and write down the attempt: committed before a byte goes out."""
+    return dispatch.do(partial(_decide_in, dispatch=dispatch, claim=claim, site=site))
+
+
+def _decide_in(rows: Connection, *, dispatch: Dispatch, claim: Claim, site: SiteSettings) -> _Decided | str:
     now = dispatch.clock()
-    with dispatch.database.row_transaction() as rows:
-        mail = due_mail(rows, claim, today=_today(now, site))
-        if mail is None:
-            return LOST_CLAIM
-        reason = _reason_to_skip(mail, _today(now, site))
-        if reason is not None:
-            return _skip(rows, claim, reason, now)
-        attempt = Attempt(mail.reminder.n_attempts + 1, mail.reminder.first_tried_at or now)
-        form, stop = letters.links_for(links.Issuing(rows, dispatch.keys, SCHEDULER, now), mail)
-        message_id = _message_id(dispatch, mail)
-        tried = {"n_attempts": attempt.number, "first_tried_at": attempt.first_tried_at}
-        begun = tried | {"message_id": message_id, "access_link_id": form.id}
-        is_held = _begin_sending(rows, claim, mail, begun, now)
-        return _Decided(mail, attempt, message_id, form, stop) if is_held else LOST_CLAIM
+    today = _today(now, site)
+    mail = due_mail(rows, claim, today=today)
+    if mail is None:
+        return LOST_CLAIM
+    reason = _reason_to_skip(mail, today)
+    if reason is not None:
+        return _skip(rows, claim, reason, now)
+    attempt = Attempt(mail.reminder.n_attempts + 1, mail.reminder.first_tried_at or now)
+    form, stop = letters.links_for(links.Issuing(rows, dispatch.keys, SCHEDULER, now), mail)
+    message_id = _message_id(dispatch, mail)
+    tried = {"n_attempts": attempt.number, "first_tried_at": attempt.first_tried_at}
+    begun = tried | {"message_id": message_id, "access_link_id": form.id}
+    is_held = _begin_sending(rows, claim, mail, begun, now)
+    return _Decided(mail, attempt, message_id, form, stop) if is_held else LOST_CLAIM
 
 
 def _begin_sending(rows: Rows, claim: Claim, mail: DueMail, begun: dict[str, object], now: datetime) -> bool:
@@ -155,8 +176,12 @@ def _today(now: datetime, site: SiteSettings) -> date:
 
 
 def _reason_to_skip(mail: DueMail, today: date) -> SkipReason | None:
-    is_overtaken = mail.reminder.kind == ReminderKind.LADDER and mail.ladder.is_overtaken
+    is_overtaken = _is_of_ladder(mail) and mail.ladder.is_overtaken
     return reason_on(mail, today) or (SkipReason.OVERTAKEN if is_overtaken else None)
+
+
+def _is_of_ladder(mail: DueMail) -> bool:
+    return mail.reminder.kind == ReminderKind.LADDER
 
 
 def reason_on(mail: PlannedMail, day: date) -> SkipReason | None:
@@ -211,10 +236,15 @@ def _put_off(failure: TryLater) -> str:
 def _write_down(dispatch: Dispatch, claim: Claim, outcome: Outcome) -> str:
     """Mark what became of a mail, unless somebody else holds the claim by now."""
     state = str(outcome.values["state"])
-    with dispatch.database.row_transaction() as rows:
-        if not outbox.mark(rows, claim, **outcome.values):
-            return LOST_CLAIM
-        record(rows, claim.id, state, dispatch.clock())
+
+    def mark(rows: Connection) -> bool:
+        is_held = outbox.mark(rows, claim, **outcome.values)
+        if is_held:
+            record(rows, claim.id, state, dispatch.clock())
+        return is_held
+
+    if not dispatch.do(mark):
+        return LOST_CLAIM
     logger.info("Reminder %s: reminder=%s", state, claim.id)
     return outcome.name
 

@@ -1,7 +1,10 @@
 """Links in mails: the same link in every reminder, though only the hash of its token is stored."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, insert, literal_column, select, update
 from sqlmodel import Session
@@ -12,6 +15,7 @@ from registry.security.keys import KeyRing
 from registry.security.tokens import is_token, link_token, random_id, token_hash
 from registry.services import audit
 from registry.storage.database import Rows
+from registry.storage.due_mails import StandingLink
 from registry.storage.models import AccessLink, LinkPurpose
 from registry.storage.models.base import table_of
 from registry.storage.prepared import Prepared
@@ -53,27 +57,56 @@ _PREFERENCES = _standing_where(LinkPurpose.PREFERENCES, _access_link.patient_id 
 _ISSUE = Prepared(insert(table_of(AccessLink)).returning(_access_link.id))
 
 
+class Wanted(NamedTuple):
+    """What a link is to open, and for whom."""
+
+    purpose: LinkPurpose
+    patient_id: int
+    follow_up_id: int | None = None
+    late_until: date | None = None
+
+
 def form_link(issuing: Issuing, *, patient_id: int, follow_up_id: int) -> IssuedLink:
     """The link to the form of a follow-up: the one that was issued before, or a new one."""
     standing = _standing(issuing, _FORM, follow_up_id=follow_up_id)
-    return standing or _issue(issuing, LinkPurpose.FORM, patient_id, follow_up_id)
+    return standing or _issue(issuing, Wanted(LinkPurpose.FORM, patient_id, follow_up_id))
 
 
 def late_link(issuing: Issuing, *, patient_id: int, follow_up_id: int, late_until: date) -> IssuedLink:
     """The link to a form whose window has closed, good until a later day."""
     standing = _standing(issuing, _LATE, follow_up_id=follow_up_id, late_until=late_until)
-    return standing or _issue(issuing, LinkPurpose.FORM, patient_id, follow_up_id, late_until=late_until)
+    return standing or _issue(issuing, Wanted(LinkPurpose.FORM, patient_id, follow_up_id, late_until))
 
 
 def tablet_link(issuing: Issuing, *, patient_id: int, follow_up_id: int) -> IssuedLink:
     """A link of its own for one sitting at the hospital's tablet; its token is never shown."""
-    return _issue(issuing, LinkPurpose.TABLET, patient_id, follow_up_id)
+    return _issue(issuing, Wanted(LinkPurpose.TABLET, patient_id, follow_up_id))
 
 
 def preferences_link(issuing: Issuing, *, patient_id: int) -> IssuedLink:
     """The link to a patient's e-mail preferences: the one that was issued before, or a new one."""
     standing = _standing(issuing, _PREFERENCES, patient_id=patient_id)
-    return standing or _issue(issuing, LinkPurpose.PREFERENCES, patient_id, None)
+    return standing or _issue(issuing, Wanted(LinkPurpose.PREFERENCES, patient_id))
+
+
+def found_link(keys: KeyRing, purpose: LinkPurpose, link: StandingLink | None) -> IssuedLink | None:
+    """A link that was found together with other facts, with its token; None when that cannot be worked out any more."""
+    key = _key(keys, purpose, link.key_id) if link else None
+    return IssuedLink(link.id, link.public_id, link_token(key, link.public_id)) if link and key else None
+
+
+def issue_each(issuing: Issuing, wanted: Iterable[Wanted]) -> dict[Wanted, IssuedLink]:
+    """New links, one for each that is wanted, however often."""
+    issued = {each: _new_link(issuing, each) for each in dict.fromkeys(wanted)}
+    audit.record_each(
+        issuing.session,
+        action="link_issued",
+        subject="access_link",
+        subject_ids=[link.id for link in issued.values()],
+        by=issuing.by,
+        now=issuing.now,
+    )
+    return issued
 
 
 def open_link(session: Session, *, token: str, purpose: LinkPurpose) -> str:
@@ -113,39 +146,25 @@ def end_sitting(session: Session, *, public_id: str, by: Actor, now: datetime) -
 def _standing(issuing: Issuing, links: Prepared, **of: int | date) -> IssuedLink | None:
     """The newest link that still opens and whose token can still be worked out."""
     for row in links.all(issuing.session, of):
-        key = issuing.keys.derive(row.purpose, row.key_id)
+        key = _key(issuing.keys, row.purpose, row.key_id)
         if key is not None:
             return IssuedLink(row.id, row.public_id, link_token(key, row.public_id))
     return None
 
 
-def _issue(
-    issuing: Issuing,
-    purpose: LinkPurpose,
-    patient_id: int,
-    follow_up_id: int | None,
-    *,
-    late_until: date | None = None,
-) -> IssuedLink:
-    public_id = random_id()
-    token = link_token(issuing.keys.derive_current(purpose), public_id)
-    link = {
-        "public_id": public_id,
-        "purpose": purpose,
-        "patient_id": patient_id,
-        "follow_up_id": follow_up_id,
-        "key_id": issuing.keys.current_id,
-        "token_hash": token_hash(token),
-        "issued_at": issuing.now,
-        "late_until": late_until,
-    }
-    ((link_id,),) = _ISSUE.all(issuing.session, link)
-    audit.record(
-        issuing.session,
-        action="link_issued",
-        subject="access_link",
-        subject_id=link_id,
-        by=issuing.by,
-        now=issuing.now,
-    )
+def _issue(issuing: Issuing, wanted: Wanted) -> IssuedLink:
+    return issue_each(issuing, (wanted,))[wanted]
+
+
+def _new_link(issuing: Issuing, wanted: Wanted) -> IssuedLink:
+    public_id, key_id = random_id(), issuing.keys.current_id
+    token = link_token(issuing.keys.derive_current(wanted.purpose), public_id)
+    made = {"public_id": public_id, "key_id": key_id, "token_hash": token_hash(token), "issued_at": issuing.now}
+    ((link_id,),) = _ISSUE.all(issuing.session, made | wanted._asdict())
     return IssuedLink(link_id, public_id, token)
+
+
+@lru_cache(maxsize=64)
+def _key(keys: KeyRing, purpose: str, key_id: str) -> bytes | None:
+    # Kept, because each mail has two links.
+    return keys.derive(purpose, key_id)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from threading import Event
 
+from sqlalchemy import Connection
 from sqlmodel import select
 
 from registry.config import SiteSettings
@@ -28,6 +30,7 @@ from registry.storage import outbox
 from registry.storage.database import Rows
 from registry.storage.models import ReminderState, Site
 from registry.storage.outbox import Claim, Moment
+from registry.storage.together import writing
 
 __all__ = ["FAILED", "GIVE_UP_AFTER", "LEASE", "UNKNOWN_RETRY", "Dispatch", "reason_on", "send_due_reminders"]
 
@@ -46,9 +49,11 @@ def send_due_reminders(dispatch: Dispatch) -> Counter[str]:
     with dispatch.database.reading() as session:
         sites = {row.id: dispatch.settings.site(row.code) for row in session.exec(select(Site))}
     n_lanes = dispatch.settings.mail.n_lanes
-    if n_lanes == 1:
-        return +(outcomes + _send_in_turn(dispatch, sites))
-    return +(outcomes + _send_side_by_side(dispatch, sites, n_lanes))
+    with writing(dispatch.database) as shared:
+        together = replace(dispatch, writing=shared)
+        if n_lanes == 1:
+            return +(outcomes + _send_in_turn(together, sites))
+        return +(outcomes + _send_side_by_side(together, sites, n_lanes))
 
 
 def _send_side_by_side(dispatch: Dispatch, sites: Sites, n_lanes: int) -> Counter[str]:
@@ -108,15 +113,18 @@ def _batches(dispatch: Dispatch, sites: Sites) -> Iterator[tuple[SiteSettings, l
 
 def _claim(dispatch: Dispatch, sites: Sites) -> tuple[int, list[Claim]] | None:
     """A batch of the first site that has something due, as large as the limits of the moment allow."""
+    return dispatch.do(partial(_claim_in, dispatch=dispatch, sites=sites))
+
+
+def _claim_in(rows: Connection, *, dispatch: Dispatch, sites: Sites) -> tuple[int, list[Claim]] | None:
     now, most_per_hour = dispatch.clock(), dispatch.settings.mail.most_per_hour
-    with dispatch.database.row_transaction() as rows:
-        usual = most_in_trouble(rows, now=now, usual=BATCH_SIZE)
-        if not usual:
-            return None
-        for site_id, limit in shares(rows, site_ids=list(sites), most_per_hour=most_per_hour, now=now, usual=usual):
-            batch = _claim_of_site(dispatch, rows, site_id, sites[site_id], limit, now)
-            if batch:
-                return site_id, batch
+    usual = most_in_trouble(rows, now=now, usual=BATCH_SIZE)
+    if not usual:
+        return None
+    for site_id, limit in shares(rows, site_ids=list(sites), most_per_hour=most_per_hour, now=now, usual=usual):
+        batch = _claim_of_site(dispatch, rows, site_id, sites[site_id], limit, now)
+        if batch:
+            return site_id, batch
     return None
 
 
@@ -138,8 +146,7 @@ def _send_batch(dispatch: Dispatch, batch: list[Claim], site: SiteSettings) -> C
     for number, claim in enumerate(batch):
         if dispatch.is_stopping() or outcomes[UNWELCOME] or outcomes[UNREACHABLE]:
             # After a refusal for our own sake the limits are asked anew before the next mail.
-            with dispatch.database.row_transaction() as rows:
-                outbox.release(rows, batch[number:], now=dispatch.clock())
+            dispatch.do(partial(outbox.release, claims=batch[number:], now=dispatch.clock()))
             break
         try:
             outcomes[deliver(dispatch, claim, site)] += 1

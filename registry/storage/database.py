@@ -77,10 +77,10 @@ class Database:
             yield session
 
     @contextmanager
-    def row_transaction(self) -> Iterator[Connection]:
+    def row_transaction(self, kept: Connection | None = None) -> Iterator[Connection]:
         """A transaction for statements alone, without a session's objects: what patients wait for."""
         # Whoever waits for the lock has its connection in hand, and gives it back after the next one was let in.
-        with self.engine.connect() as connection, self._turn, connection.begin():
+        with nullcontext(kept) if kept else self.engine.connect() as connection, self._turn, connection.begin():
             yield connection
 
     @contextmanager

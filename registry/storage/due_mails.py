@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Label, Select, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Label, Select, bindparam, func, literal_column, select
+from sqlmodel import SQLModel
 
-from registry.storage.database import Rows
 from registry.storage.follow_ups import Answered, answered_columns
 from registry.storage.models import (
+    AccessLink,
     Assessment,
     Contact,
     Enrolment,
     FollowUp,
+    LinkPurpose,
     Operation,
     Patient,
     Reminder,
@@ -45,38 +47,86 @@ class LadderFacts:
 
 
 @dataclass(frozen=True)
+class StandingLink:
+    """The newest link of a kind that still opens, without its token, which is not stored."""
+
+    id: int
+    public_id: str
+    key_id: str
+
+
+@dataclass(frozen=True)
 class DueMail(PlannedMail):
     """A claimed mail, with what decides which words it carries."""
 
     ladder: LadderFacts
+    form: StandingLink | None = None
+    """The link to the form, as the mails of a ladder carry it."""
+    stop: StandingLink | None = None
 
 
-def due_mail(rows: Rows, claim: Claim, *, today: date) -> DueMail | None:
+def due_mail(rows: Connection, claim: Claim, *, today: date) -> DueMail | None:
     """The facts of a claimed mail, read at the moment of sending; None when the claim was lost."""
-    found = _DUE_MAIL.all(rows, {"claimed_id": claim.id, "held": claim.fence, "today": today})
+    held = {"claimed_id": claim.id, "held": claim.fence}
+    # SQLite has one writer, and this is it.
+    if rows.dialect.name != "sqlite":
+        _ADDRESS.all(rows, held)
+    found = _DUE_MAIL.all(rows, {**held, "today": today})
     return _due_mail(found[0]) if found else None
 
 
-_PARTS = (Reminder, FollowUp, Operation, Patient, Contact, Enrolment)
+# What decides about a mail and its words: whatever else the tables hold would only be carried about.
+_PARTS: dict[type[SQLModel], tuple[str, ...]] = {
+    Reminder: (
+        *("id", "patient_id", "follow_up_id", "kind", "rung", "n_attempts", "first_tried_at"),
+        *("next_attempt_at", "failed_at", "message_id", "access_link_id"),
+    ),
+    FollowUp: ("timepoint", "opens_on", "due_on", "closes_on", "declined_on"),
+    Operation: ("state",),
+    Patient: ("public_id", "sex", "language", "died_on"),
+    Contact: ("email", "family_name", "given_name", "emails_stopped_at", "email_bounced_at"),
+    Enrolment: ("withdrawn_on", "refused_on"),
+}
 _OTHER = table_of(Reminder).alias("other").c
+_FORM, _STOP = table_of(AccessLink).alias("form"), table_of(AccessLink).alias("stop")
+_LINKS, _LINK = table_of(AccessLink).c, ("id", "public_id", "key_id")
 
 
-def _due_mails() -> Select[*tuple[Any, ...]]:
+def _address() -> Select[*tuple[Any, ...]]:
+    """Whoever corrects the address waits until this mail's link is in the database, where it can be revoked.
+
+    By a look of its own before the other: that one must see the links as a correction left them for which this waited.
+    """
+    of_mail = select(_contact.patient_id).join(table_of(Reminder), _reminder.patient_id == _contact.patient_id)
+    return of_mail.where(*IS_HELD).with_for_update(read=True, of=table_of(Contact))
+
+
+def _due_mail_with_all() -> Select[*tuple[Any, ...]]:
     """Everything that decides about one mail, in one look, with each table's columns beside each other."""
-    columns = [column for part in _PARTS for column in table_of(part).c]
+    columns = [table_of(part).c[name] for part, names in _PARTS.items() for name in names]
     named = [column.label(f"{column.table.name}_{column.name}") for column in columns]
-    reached = (
-        select(*named, wants_call_column(), *answered_columns(), *_ladder_columns())
+    links = [link.c[name].label(f"{link.name}_{name}") for link in (_FORM, _STOP) for name in _LINK]
+    return (
+        select(*named, *links, wants_call_column(), *answered_columns(), *_ladder_columns())
         .join_from(table_of(Reminder), table_of(FollowUp), _follow_up.id == _reminder.follow_up_id)
         .join(table_of(Operation), _operation.id == _follow_up.operation_id)
         .join(table_of(Patient), _patient.id == _reminder.patient_id)
         .join(table_of(Contact), _contact.patient_id == _patient.id)
         .join(table_of(Enrolment), _enrolment.patient_id == _patient.id)
         .outerjoin(table_of(Assessment), _assessment.follow_up_id == _follow_up.id)
+        .outerjoin(_FORM, _FORM.c.id == _newest(_LINKS.follow_up_id == _reminder.follow_up_id, LinkPurpose.FORM))
+        .outerjoin(_STOP, _STOP.c.id == _newest(_LINKS.patient_id == _reminder.patient_id, LinkPurpose.PREFERENCES))
         .where(*IS_HELD)
     )
-    # Whoever corrects the address waits until this mail's link is in the database, where it can be revoked.
-    return reached.with_for_update(read=True, of=table_of(Contact))
+
+
+def _newest(is_of: ColumnElement[bool], purpose: LinkPurpose) -> ColumnElement[int]:
+    """The newest link that still opens; one for after the close of its form is not for the mails of a ladder."""
+    is_purpose = _LINKS.purpose == literal_column(f"'{purpose}'")
+    stands = select(func.max(_LINKS.id)).where(
+        is_of, is_purpose, _LINKS.revoked_at.is_(None), _LINKS.late_until.is_(None)
+    )
+    return stands.correlate(table_of(Reminder)).scalar_subquery()
 
 
 def _ladder_columns() -> Sequence[Label[Any]]:
@@ -95,8 +145,8 @@ def _ladder_columns() -> Sequence[Label[Any]]:
     )
 
 
-_DUE_MAIL = Prepared(_due_mails())
-_ROWS: list[Any] = [namedtuple(part.__name__, [column.name for column in table_of(part).c]) for part in _PARTS]
+_ADDRESS, _DUE_MAIL = Prepared(_address()), Prepared(_due_mail_with_all())
+_ROWS: list[Any] = [namedtuple(part.__name__, names) for part, names in _PARTS.items()]
 
 
 def _due_mail(row: Any) -> DueMail:
@@ -106,7 +156,8 @@ def _due_mail(row: Any) -> DueMail:
     for kind in _ROWS:
         parts.append(kind._make(row[begins : begins + len(kind._fields)]))
         begins += len(kind._fields)
-    wants_call, *answered, is_overtaken, first_sent_at, last_rung = row[begins:]
+    form, stop = row[begins : begins + 3], row[begins + 3 : begins + 6]
+    wants_call, *answered, is_overtaken, first_sent_at, last_rung = row[begins + 6 :]
     parts.append(Answered(*answered) if answered[0] is not None else None)
     parts += (bool(wants_call), LadderFacts(bool(is_overtaken), first_sent_at, last_rung))
-    return DueMail(*parts)
+    return DueMail(*parts, *(StandingLink(*link) if link[0] is not None else None for link in (form, stop)))

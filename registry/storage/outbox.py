@@ -1,6 +1,6 @@
 """The outbox: rows are claimed before anything is sent, and marked by whoever still holds the claim."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -133,7 +133,7 @@ def give_up_lost_sendings(rows: Rows, *, now: datetime, next_attempt_at: datetim
 
 
 IS_HELD = (_reminder.id == bindparam("claimed_id"), _reminder.fence == bindparam("held"))
-_MARK = Prepared(update(table_of(Reminder)).where(*IS_HELD).returning(_reminder.id))
+_MARK = Prepared(update(table_of(Reminder)).where(*IS_HELD))
 _WAS_TRIED = _reminder.n_attempts > literal_column("0")
 _RELEASE = Prepared(
     update(table_of(Reminder))
@@ -157,7 +157,12 @@ def release(rows: Rows, claims: Iterable[Claim], *, now: datetime) -> None:
 
 def mark(rows: Rows, claim: Claim, **values: object) -> bool:
     """Write what became of a row; False when somebody else has claimed it since."""
-    return bool(_MARK.all(rows, {"claimed_id": claim.id, "held": claim.fence, **values}))
+    return bool(_MARK.count(rows, {"claimed_id": claim.id, "held": claim.fence, **values}))
+
+
+def mark_each(rows: Rows, values: Mapping[Claim, Mapping[str, object]]) -> None:
+    """Write the same columns of several rows; one that somebody else has claimed since stays as it is."""
+    _MARK.run_each(rows, [{"claimed_id": claim.id, "held": claim.fence, **each} for claim, each in values.items()])
 
 
 @dataclass(frozen=True)

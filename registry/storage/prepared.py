@@ -26,8 +26,23 @@ class Prepared:
 
     def run(self, rows: Rows, values: Mapping[str, Any]) -> None:
         """Run a statement that changes rows; a value for which it has no place is an error, and none is left out."""
+        self.count(rows, values)
+
+    def count(self, rows: Rows, values: Mapping[str, Any]) -> int:
+        """Run a statement that changes rows, and say how many it has changed."""
         connection = _connection(rows)
-        _execute(connection, self._words_for(values, connection.dialect), values).close()
+        cursor = _execute(connection, self._words_for(values, connection.dialect), values)
+        n_rows: int = cursor.rowcount
+        cursor.close()
+        return n_rows
+
+    def run_each(self, rows: Rows, each: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement that changes rows once for each of some values, which all have the same names."""
+        if any(values.keys() != each[0].keys() for values in each):
+            raise CompileError("the values do not all have the same names")
+        if each:
+            connection = _connection(rows)
+            _execute(connection, self._words_for(each[0], connection.dialect), *each).close()
 
     def all(self, rows: Rows, values: Mapping[str, Any]) -> Sequence[Any]:
         """Every row of a statement that looks, or of one that says what it has changed, its columns by name."""
@@ -37,11 +52,12 @@ class Prepared:
 
     def _words_for(self, values: Mapping[str, Any], dialect: Dialect) -> "_Words":
         """As Core does, by the names that are given: an insertion names the columns that it has values for."""
-        known, names = self._words.setdefault(dialect, {}), tuple(values)
-        words = known.get(names)
-        if words is None:
-            words = known[names] = _Words(self._statement, names, dialect)
-        return words
+        names = tuple(values)
+        try:
+            return self._words[dialect][names]
+        except KeyError:
+            words = self._words.setdefault(dialect, {})[names] = _Words(self._statement, names, dialect)
+            return words
 
 
 class _Words:
@@ -83,11 +99,14 @@ def _connection(rows: Rows) -> Connection:
     return rows if isinstance(rows, Connection) else rows.connection()
 
 
-def _execute(connection: Connection, words: _Words, values: Mapping[str, Any]) -> Any:
+def _execute(connection: Connection, words: _Words, *each: Mapping[str, Any]) -> Any:
     """The driver's cursor after a statement; what it raises is what SQLAlchemy would raise."""
     dialect, cursor = connection.dialect, connection.connection.cursor()
     try:
-        cursor.execute(words.sql, words.parameters(values))
+        if len(each) == 1:
+            cursor.execute(words.sql, words.parameters(each[0]))
+        else:
+            cursor.executemany(words.sql, [words.parameters(values) for values in each])
     except dialect.loaded_dbapi.Error as error:
         is_lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
         if is_lost:

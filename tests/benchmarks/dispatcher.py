@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import event
 
 from registry.config import load_settings
 from registry.mail.transport import transport_of
@@ -26,14 +29,17 @@ def main() -> None:
     """One run for each line that comes in, until there is none."""
     settings = load_settings(ROOT / "config.toml")
     database, keys = Database(settings.database.url), load_keys(settings.security.key_file)
-    memory = _Memory()
+    memory, commits = _Memory(), Counter[str]()
+    event.listen(database.engine, "commit", lambda _connection: commits.update(["made"]))
     for _line in sys.stdin:
+        commits.clear()
         begun = time.perf_counter()
         with transport_of(settings.mail) as transport:
             outcomes = send_due_reminders(Dispatch(database, settings, keys, transport, memory.clock))
         memory.end()
         seconds = time.perf_counter() - begun
-        print(json.dumps({"seconds": seconds, "outcomes": outcomes, "mebibytes": memory.seen}), flush=True)  # noqa: T201
+        said = {"seconds": seconds, "outcomes": outcomes, "commits": commits["made"], "mebibytes": memory.seen}
+        print(json.dumps(said), flush=True)  # noqa: T201
 
 
 class _Memory:

@@ -3,7 +3,7 @@
 import smtplib
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -13,7 +13,6 @@ from registry.domain.ladder import MailKind
 from registry.domain.vocabularies import Sex
 from registry.mail.messages import Addressee, Letter, words_of, written_reminder
 from registry.mail.policy import POLICY
-from registry.services.outbox import BATCH_SIZE
 from tests.benchmarks.crowd import CLOSES_ON
 from tests.benchmarks.dispatcher import NOW
 
@@ -36,20 +35,21 @@ def bare_database() -> Iterator[sqlite3.Connection]:
         yield rows
 
 
-def bare_loop(rows: sqlite3.Connection, port: int, mails: list[bytes]) -> None:
-    """Ready bytes over one kept connection, with as many durable commits as the registry makes."""
+def bare_loop(
+    rows: sqlite3.Connection, port: int, mail: Callable[[int], bytes], n_mails: int, *, n_commits: int
+) -> None:
+    """Mails over one kept connection with so many durable commits: half of them before mails, and half after them."""
     rows.execute("BEGIN")
-    rows.executemany("INSERT OR REPLACE INTO mail VALUES (?, 'planned')", ((n,) for n in range(len(mails))))
+    rows.executemany("INSERT OR REPLACE INTO mail VALUES (?, 'planned')", ((n,) for n in range(n_mails)))
     rows.execute("COMMIT")
+    n_groups = max(1, min(n_commits // 2, n_mails))
     with smtplib.SMTP("127.0.0.1", port) as connection:
-        for number, mail in enumerate(mails):
-            if number % BATCH_SIZE == 0:
-                for state in ("claimed", "ready"):
-                    batch = (state, number, number + BATCH_SIZE - 1)
-                    rows.execute("UPDATE mail SET state = ? WHERE id BETWEEN ? AND ?", batch)
-            rows.execute("UPDATE mail SET state = 'sending' WHERE id = ?", (number,))
-            connection.sendmail("followup@example.org", [f"p{number}@example.org"], mail)
-            rows.execute("UPDATE mail SET state = 'accepted' WHERE id = ?", (number,))
+        for number in range(n_groups):
+            begin, end = number * n_mails // n_groups, (number + 1) * n_mails // n_groups
+            rows.execute("UPDATE mail SET state = 'sending' WHERE id >= ? AND id < ?", (begin, end))
+            for each in range(begin, end):
+                connection.sendmail("followup@example.org", [f"p{each}@example.org"], mail(each))
+            rows.execute("UPDATE mail SET state = 'accepted' WHERE id >= ? AND id < ?", (begin, end))
 
 
 def plain_loop(port: int, letters: list[Letter], n_mails: int) -> None:
@@ -76,12 +76,10 @@ def _built(number: int, letter: Letter, subject: str, text: str, html: str) -> E
     return message
 
 
-def ready_mails(letters: list[Letter], settings: MailSettings, n_mails: int) -> list[bytes]:
-    """So many mails as the registry writes them."""
-    return [
-        written_reminder(letters[number % 2], settings=settings, message_id=f"<{number}@example.org>", now=NOW).content
-        for number in range(n_mails)
-    ]
+def written_mail(letters: list[Letter], settings: MailSettings, number: int) -> bytes:
+    """A mail as the registry writes it."""
+    message_id = f"<{number}@example.org>"
+    return written_reminder(letters[number % 2], settings=settings, message_id=message_id, now=NOW).content
 
 
 def letter_in(language: str, site: SiteSettings) -> Letter:

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_REPLIES = {b"EHLO": b"250-sink\r\n250 8BITMIME\r\n", b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
+_REPLIES = {
+    b"EHLO": b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
+    b"DATA": b"354 go on\r\n",
+    b"QUIT": b"221 bye\r\n",
+}
 _END = b"\r\n.\r\n"
 
 
@@ -25,8 +29,12 @@ class _Sink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
+        replies = []
         while (reply := self._next_reply()) is not None:
-            self._say(reply)
+            replies.append(reply)
+        # Those to several commands at once go at once, as servers send them.
+        if replies:
+            self._say(b"".join(replies))
 
     def _next_reply(self) -> bytes | None:
         ending = _END if self._is_in_mail else b"\r\n"

@@ -27,6 +27,7 @@ from registry.storage import outbox
 from registry.storage.database import Database
 from registry.storage.enrolments import site_id_of
 from registry.storage.models import (
+    AccessLink,
     Assessment,
     AuditEvent,
     Contact,
@@ -876,6 +877,25 @@ def test_mails_that_a_dead_dispatcher_had_only_claimed_go_out_after_the_lease(de
     desk.run(desk.now + LEASE)
 
     assert sorted(desk.transport.recipients) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+
+
+def test_two_mails_of_a_patient_that_are_made_ready_together_share_the_link_that_stops_them(desk: Desk) -> None:
+    def operate_twice(session: Session) -> None:
+        patient = make_patient(session, now=desk.now)
+        for days in (0, 1):
+            operated_on = OPERATED_ON - timedelta(days=days)
+            make_operation(
+                session, patient, desk.settings, now=desk.now, today=desk.now.date(), operated_on=operated_on
+            )
+
+    desk.write(operate_twice)
+    assert desk.run() == {"accepted": 2}
+
+    with desk.database.reading() as session:
+        purposes = sorted(session.exec(select(AccessLink.purpose)))
+        n_audited = len(session.exec(select(AuditEvent.id).where(AuditEvent.action == "link_issued")).all())
+    assert len({str(mail["List-Unsubscribe"]) for mail in desk.transport.mails}) == 1
+    assert (purposes, n_audited) == (["form", "form", "preferences"], 3)
 
 
 def test_every_outcome_is_audited(desk: Desk) -> None:

@@ -58,6 +58,22 @@ def test_what_is_found_is_what_core_finds(database: Database, settings: Settings
     assert by_prepared[0].follow_up_due_on == date(2026, 11, 20)
 
 
+def test_what_is_written_for_each_is_what_is_written_one_by_one(database: Database) -> None:
+    with database.row_transaction() as rows:
+        INSERT.run_each(rows, [VALUES | {"subject_id": number} for number in (7, 8)])
+        INSERT.run_each(rows, [])
+        INSERT.run(rows, VALUES)
+        of_each, of_the_other, alone = rows.execute(select(*(EVENT.c[name] for name in VALUES))).all()
+    assert (of_each, of_the_other) == (alone, (*alone[:5], 8, alone.details))
+
+
+def test_a_change_says_how_many_rows_it_has_changed(database: Database) -> None:
+    change = Prepared(update(EVENT).where(EVENT.c.action == bindparam("named")))
+    with database.row_transaction() as rows:
+        INSERT.run_each(rows, [VALUES, VALUES])
+        assert [change.count(rows, {"named": name, "actor": "nobody"}) for name in ("looked", "left")] == [2, 0]
+
+
 def test_a_change_finds_its_row_by_key(database: Database) -> None:
     change = Prepared(update(EVENT).where(EVENT.c.id == bindparam("key")))
     with database.row_transaction() as rows:
@@ -84,6 +100,11 @@ def test_a_value_without_a_place_is_an_error_and_not_left_out(database: Database
     """A measure that a newer page brings would otherwise be lost without a word."""
     with pytest.raises(CompileError, match="mark_mm"), database.transaction() as session:
         INSERT.run(session, VALUES | {"mark_mm": 47.0})
+
+
+def test_a_value_that_only_some_rows_have_is_an_error_and_not_left_out(database: Database) -> None:
+    with pytest.raises(CompileError, match="same names"), database.row_transaction() as rows:
+        INSERT.run_each(rows, [VALUES, VALUES | {"mark_mm": 47.0}])
 
 
 def test_a_value_that_is_missing_is_an_error_and_not_empty(database: Database) -> None:

@@ -1,9 +1,11 @@
 """Links that reached a stranger stop working when staff say so, and the next mail carries others."""
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from threading import Thread
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,6 +15,7 @@ from sqlmodel import Session, col, select
 from registry.config import Settings
 from registry.mail.transport import OutcomeUnknown, TryLater
 from registry.security.keys import load_keys
+from registry.services import outbox as dispatching
 from registry.services.enrolment import ContactDetails, change_contact
 from registry.services.links import Issuing, form_link, preferences_link, tablet_link
 from registry.services.outbox import Dispatch, send_due_reminders
@@ -202,33 +205,99 @@ def test_a_mail_that_was_tried_before_goes_out_with_another_link(
     assert [ward.open(f"/s/{token}") for token in (before, after)] == [404, 200]
 
 
+@pytest.mark.parametrize("email", [RIGHT, WRONG])
+def test_a_link_that_is_revoked_after_its_mail_was_made_ready_is_not_sent(
+    ward: Ward, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ready = dispatching.make_ready
+
+    def make_ready_and_correct(*batch: Any) -> None:
+        make_ready(*batch)
+        ward.correct(email, **TICKED)
+
+    # Patched because nothing else stands between the links of a batch and its first mail.
+    monkeypatch.setattr(dispatching, "make_ready", make_ready_and_correct)
+    (sent,) = ward.send_mails()
+
+    stop = str(ward.transport.mails[-1]["List-Unsubscribe"]).partition("/m/")[2].partition("/")[0]
+    assert ward.transport.recipients == [email]
+    assert [ward.open(path) for path in (ward.form, ward.stop, f"/s/{sent}", f"/m/{stop}")] == [404, 404, 200, 200]
+
+
+@on_postgresql
+def test_a_mail_that_waits_for_a_correction_carries_the_links_that_it_left(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ready = dispatching.make_ready
+    other = Database(ward.desk.settings.database.url)
+    has_corrected = Event()
+
+    def correct() -> None:
+        with other.transaction() as session:
+            change_to(ward, session, RIGHT)
+            has_corrected.set()
+            # Until the mail is decided on, which waits for the address.
+            waits_within(other, seconds=10)
+
+    correcting = Thread(target=correct)
+
+    def make_ready_and_begin_to_correct(*batch: Any) -> None:
+        make_ready(*batch)
+        correcting.start()
+        has_corrected.wait(timeout=10)
+
+    # Patched because nothing else stands between the links of a batch and its first mail.
+    monkeypatch.setattr(dispatching, "make_ready", make_ready_and_begin_to_correct)
+    (sent,) = ward.send_mails()
+    correcting.join(timeout=10)
+    other.dispose()
+
+    stop = str(ward.transport.mails[-1]["List-Unsubscribe"]).partition("/m/")[2].partition("/")[0]
+    assert ward.transport.recipients == [RIGHT]
+    assert [ward.open(path) for path in (ward.form, ward.stop, f"/s/{sent}", f"/m/{stop}")] == [404, 404, 200, 200]
+
+
+def waits_within(database: Database, *, seconds: float) -> None:
+    """Come back once somebody waits for a lock of the server."""
+    end = time.monotonic() + seconds
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while time.monotonic() < end:
+        with database.look() as rows:
+            if rows.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def change_to(ward: Ward, session: Session, email: str) -> None:
+    """What the contact page does with the tick, in a transaction that is still open."""
+    details = ContactDetails(
+        family_name="Mihon", given_name="Hanako", kana="", email=email, phone="06-1111-2222", language="en"
+    )
+    now, study = ward.desk.clock(), ward.desk.settings.protocol
+    change_contact(
+        session,
+        patient_id=ward.patient.id,
+        details=details,
+        is_strangers_address=True,
+        study=study,
+        today=now.date(),
+        by=BY,
+        now=now,
+    )
+
+
 @on_postgresql
 @pytest.mark.parametrize("email", [RIGHT, WRONG])
 def test_a_link_that_is_issued_while_staff_correct_the_address_is_revoked_with_the_others(
     ward: Ward, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ward.correct(WRONG, **TICKED)
-    details = ContactDetails(
-        family_name="Mihon", given_name="Hanako", kana="", email=email, phone="06-1111-2222", language="en"
-    )
     other = Database(ward.desk.settings.database.url)
 
     def correct() -> None:
         with other.transaction() as session:
-            revoking(session)
-
-    def revoking(session: Session) -> None:
-        now, study = ward.desk.clock(), ward.desk.settings.protocol
-        change_contact(
-            session,
-            patient_id=ward.patient.id,
-            details=details,
-            is_strangers_address=True,
-            study=study,
-            today=now.date(),
-            by=BY,
-            now=now,
-        )
+            change_to(ward, session, email)
 
     correcting = Thread(target=correct)
 
