@@ -140,7 +140,7 @@ def test_dispatchers_that_are_killed_lose_nothing(desk: Desk, tmp_path: Path, se
 def test_a_kill_leaves_one_mail_of_unknown_fate_for_each_connection(
     desk: Desk, tmp_path: Path, n_at_once: int, connections: int, n_kills: int
 ) -> None:
-    with mortals(desk, tmp_path, n_mails=3 * n_kills, connections=connections) as lives:
+    with mortals(desk, tmp_path, n_mails=8 * n_kills, connections=connections) as lives:
         assert broken_promises(lives, n_kills=n_kills, n_at_once=n_at_once) == []
 
 
