@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 import registry.storage.models  # every table must be known before schemas are compared
+from registry.storage.score_triggers import ensure_triggers
 
 engine = context.config.attributes["engine"]
 
@@ -12,10 +13,12 @@ engine = context.config.attributes["engine"]
 def _without_foreign_keys(connection: Connection) -> None:
     """SQLite changes a table by copying it: with foreign keys on, dropping the old one would take its children along.
 
-    The switch does nothing inside a transaction, so it is thrown before one begins.
+    The switch does nothing inside a transaction, so it is thrown before one begins. The other one lets the copy take
+    the old name while triggers of other tables speak of it.
     """
     if connection.dialect.name == "sqlite":
         connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
+        connection.connection.driver_connection.execute("PRAGMA legacy_alter_table = ON")
 
 
 def _refuse_orphans(connection: Connection) -> None:
@@ -28,6 +31,7 @@ def _refuse_orphans(connection: Connection) -> None:
 def _with_foreign_keys(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.connection.driver_connection.execute("PRAGMA foreign_keys = ON")
+        connection.connection.driver_connection.execute("PRAGMA legacy_alter_table = OFF")
 
 
 with engine.connect() as connection:
@@ -42,6 +46,8 @@ with engine.connect() as connection:
         with context.begin_transaction():
             context.run_migrations()
             _refuse_orphans(connection)
+            # SQLite drops the triggers of a table that it changes.
+            ensure_triggers(connection)
         connection.commit()
     finally:
         connection.rollback()

@@ -24,6 +24,7 @@ from registry.services.digest import Digesting, send_digests
 from registry.services.health import beat, note_reading
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.services.ping import ping
+from registry.services.score_upkeep import refresh_scores
 from registry.services.sender import hold_back, hold_of, installation, take_up
 from registry.storage.database import Database
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 60
 READ_SECONDS = 300
+REFRESH_SECONDS = 300
 # A little after the sign of life that it tells of.
 PING_AFTER = timedelta(seconds=5)
 
@@ -81,6 +83,7 @@ def _scheduler_of(work: "_Work") -> BackgroundScheduler:
     scheduler.add_job(work.dispatch, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="dispatch reminders")
     # On its own, for a mail may wait ten minutes for its server.
     scheduler.add_job(work.give_sign, "interval", seconds=TICK_SECONDS, next_run_time=at_once, id="give a sign of life")
+    scheduler.add_job(work.refresh, "interval", seconds=REFRESH_SECONDS, next_run_time=at_once, id="refresh scores")
     if work.settings.bounces.are_read:
         scheduler.add_job(work.read, "interval", seconds=READ_SECONDS, next_run_time=at_once, id="read bounces")
     else:
@@ -146,6 +149,12 @@ class _Work:
         _read_returned(
             Reading(self._database, self.settings, self._keys, box, self._clock, SCHEDULER, self._is_stopping)
         )
+
+    def refresh(self) -> None:
+        """Bring the rows that reports count up to date; until then reports join the answers of who has changed."""
+        today = self._clock().astimezone(self.settings.sites[0].zone).date()
+        if n_patients := refresh_scores(self._database, today=today, is_stopping=self._is_stopping):
+            logger.info("Scores: %s patients brought up to date", n_patients)
 
     def forget_reading(self) -> None:
         """What could not be read once is nobody's alarm where nothing is read any longer."""

@@ -1,6 +1,7 @@
 """Migrations lead from an empty database to exactly the models, and back."""
 
 import itertools
+import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,8 +23,10 @@ from registry.config import Settings
 from registry.domain.actors import Actor
 from registry.places import MIGRATIONS
 from registry.services.demo import load_demo
+from registry.services.score_upkeep import refresh_scores
 from registry.storage.database import Database
 from registry.storage.migrating import is_current, upgrade
+from registry.storage.score_triggers import missing_triggers
 from tests.postgresql import Cluster
 
 # SQLite reflects no index on an expression, of which both tools warn: that this one is there has a test of its own.
@@ -186,6 +189,7 @@ def rows_of(database: Database) -> dict[str, list[str]]:
 
 def _first_columns(found: Inspector) -> dict[str, str]:
     later = {"consent", "phone_request", "phone_attempt", "posted_letter", "body_marking", "digest", "alembic_version"}
+    later |= {"score", "scored_operation", "stale_patient", "stratum"}
     added = {"respondent", "suspicion", "confirmed_at", "refused_on", "answers_deleted_at", "late_until", "kind"}
     added |= {"mark_mm", "line_mm", "bounced_at", "email_bounced_at", "email_bounce", "n_soft_bounces"}
     added |= {"soft_bounced_on"}
@@ -350,3 +354,66 @@ def test_only_a_migrated_database_is_current(empty_databases: tuple[Database, Da
     upgrade(migrated)
 
     assert (is_current(migrated), is_current(untouched)) == (True, False)
+
+
+COPIES_A_TABLE = """
+from alembic import op
+
+revision = "9999"
+down_revision = {newest!r}
+
+
+def upgrade() -> None:
+    is_copied = op.get_bind().dialect.name == "sqlite"
+    with op.batch_alter_table("assessment", recreate="always" if is_copied else "never") as table:
+        table.create_index("ix__assessment__language", ["language"])
+
+
+def downgrade() -> None:
+    pass
+"""
+
+
+def test_a_migration_that_copies_a_table_leaves_every_trigger_and_looks_at_everybody(
+    settings: Settings, database: Database, by: Actor, now: datetime, tmp_path: Path
+) -> None:
+    with database.transaction() as session:
+        load_demo(session, settings=settings, now=now, by=by)
+    refresh_scores(database, today=now.date(), wait=lambda _seconds: None)
+    (tmp_path / "9999_copy.py").write_text(COPIES_A_TABLE.format(newest=VERSIONS[-1].name[:4]))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", f"{MIGRATIONS / 'versions'}{os.pathsep}{tmp_path}")
+    config.attributes["engine"] = database.engine
+
+    command.upgrade(config, "head")
+
+    with database.reading() as session:
+        n_patients = session.execute(text("SELECT count(*) FROM patient")).scalar_one()
+        n_stale = session.execute(text("SELECT count(*) FROM stale_patient")).scalar_one()
+        # PostgreSQL changes a table where it stands.
+        assert (missing_triggers(session), n_stale) == ([], n_patients if database.is_sqlite else 0)
+
+
+def test_a_downgrade_removes_the_triggers_and_an_upgrade_looks_at_everybody(
+    settings: Settings, database: Database, by: Actor, now: datetime
+) -> None:
+    with database.transaction() as session:
+        load_demo(session, settings=settings, now=now, by=by)
+        n_triggers = len(missing_triggers(session))
+    downgrade(database, "0009")
+
+    with database.transaction() as session:
+        assert (n_triggers, len(missing_triggers(session))) == (0, N_TRIGGERS)
+        session.execute(text("UPDATE answer SET superseded_at = recorded_at"))
+        session.execute(text("UPDATE answer SET superseded_at = NULL WHERE version = 1"))
+    upgrade(database)
+
+    with database.reading() as session:
+        n_patients = session.execute(text("SELECT count(*) FROM patient")).scalar_one()
+        n_stale = session.execute(text("SELECT count(*) FROM stale_patient")).scalar_one()
+        assert (missing_triggers(session), n_stale) == ([], n_patients)
+
+
+N_TRIGGERS = 14

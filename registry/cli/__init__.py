@@ -16,6 +16,7 @@ from registry.cli.export import export
 from registry.cli.reminders import reminders_commands
 from registry.cli.report import report_commands
 from registry.cli.running import run, scheduler, serve
+from registry.cli.scores import scores_commands
 from registry.cli.staff import staff_commands
 from registry.domain.errors import RegistryError
 
@@ -36,6 +37,7 @@ COMMANDS = (
     reminders_commands,
     bounces_commands,
     report_commands,
+    scores_commands,
     import_file,
     export,
     backup,

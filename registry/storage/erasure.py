@@ -5,6 +5,7 @@ from sqlmodel import Session
 
 from registry.storage.models import Answer, Assessment, BodyMarking
 from registry.storage.models.base import table_of
+from registry.storage.score_refresh import forget_scores
 
 _answer = table_of(Answer).c
 _assessment = table_of(Assessment).c
@@ -17,4 +18,6 @@ def remove_answers(session: Session, *, patient_id: int) -> int:
     removed = session.execute(delete(Answer).where(_answer.assessment_id.in_(own)))
     session.execute(delete(BodyMarking).where(_marking.assessment_id.in_(own)))
     session.execute(delete(Assessment).where(_assessment.patient_id == patient_id))
+    # Not when the kept rows are next brought up to date: what was promised to be deleted is gone now.
+    forget_scores(session, patient_id=patient_id)
     return int(removed.rowcount)  # type: ignore[attr-defined]

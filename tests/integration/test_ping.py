@@ -162,7 +162,7 @@ def test_digest_and_ping_are_jobs_of_their_own_and_only_where_they_are_set(
 
     jobs = [{job.id for job in _scheduler_of(each).get_jobs()} for each in (work, other)]
 
-    usual = {"dispatch reminders", "give a sign of life", "forget bounces"}
+    usual = {"dispatch reminders", "give a sign of life", "forget bounces", "refresh scores"}
     assert jobs == [usual | {"ping"}, usual | {"send digests"}]
     other._database.dispose()
 

@@ -16,14 +16,8 @@ from registry.services.reports.cohort_blocks import Between, GroupResult, betwee
 from registry.statistics.results import TrajectoryPoint
 from registry.statistics.score_table import ScoreTable
 from registry.statistics.summary import trajectory_point
-from registry.storage.cohorts import (
-    CohortQuery,
-    PairCount,
-    TimepointCount,
-    count_unreviewed,
-    pair_counts,
-    timepoint_counts,
-)
+from registry.storage.cohorts import CohortQuery, PairCount, TimepointCount, count_unreviewed
+from registry.storage.score_rows import pair_counts, timepoint_counts
 
 EVERYONE = "all"
 _LONGEST_WORD = 40
@@ -102,7 +96,7 @@ def cohort_report(
     is_demo: bool,
     site_id: int | None = None,
 ) -> CohortResult:
-    """Compute the report; costs the grouped queries of `storage.cohorts`, however large the registry is."""
+    """Compute the report; costs the grouped queries of `storage.score_rows`, however large the registry is."""
     query = CohortQuery(definition.item, definition.grouping, today, site_id)
     grouping = _grouping(study, definition)
     pairs = pair_counts(session, query, timepoint=definition.timepoint)

@@ -22,6 +22,7 @@ from registry.storage.models.follow_up import (
 from registry.storage.models.heartbeat import Heartbeat
 from registry.storage.models.operations import Classification, Operation
 from registry.storage.models.people import Consent, Contact, Enrolment, Patient, Site
+from registry.storage.models.scores import Score, ScoredOperation, StalePatient, Stratum
 from registry.storage.models.sender import Sender
 
 __all__ = [
@@ -47,8 +48,12 @@ __all__ = [
     "Reminder",
     "ReminderKind",
     "ReminderState",
+    "Score",
+    "ScoredOperation",
     "Sender",
     "Site",
     "Staff",
     "StaffSession",
+    "StalePatient",
+    "Stratum",
 ]
