@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -143,7 +144,11 @@ def percentage_change(table: ScoreTable) -> PercentageChange | Absent:
     if not eligible:
         return Absent(reason=Reason.ZERO_BEFORE)
     n = sum(count for _, _, count in eligible)
-    total = sum((Fraction(100 * count * (after - before), before) for before, after, count in eligible), Fraction())
+    # One fraction for each score before, not for each pair.
+    changes: Counter[int] = Counter()
+    for before, after, count in eligible:
+        changes[before] += count * (after - before)
+    total = sum((Fraction(100 * change, before) for before, change in changes.items()), Fraction())
     return PercentageChange(
         of_means=float(100 * moments.change.mean / moments.before.mean),
         mean_of_individuals=float(total / n),

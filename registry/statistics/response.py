@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -131,17 +131,16 @@ def response(table: ScoreTable, definition: Definition, *, missing: Missing = Mi
     Errors: absent when there is no such patient.
     Reference: see proportion(); percentages: Dworkin et al., J Pain 2008;9:105-21.
     """
-    judged = [(before, after, n) for before, after, n in table.cells if before is not None]
-    defined = [(before, after, n) for before, after, n in judged if definition.is_defined(before)]
-    answered = [(before, after, n) for before, after, n in defined if after is not None]
-    n_answered, n_missing = _total(answered), _total(defined) - _total(answered)
-    k = sum(n for before, after, n in answered if definition.is_met(before, after))
-    stay = 0 if missing is Missing.LEFT_OUT else n_missing
-    share = proportion(k + stay * _counts_as_met(definition, missing), n_answered + stay)
-    if isinstance(share, Absent):
-        return share
-    n_judged = table.n_both if missing is Missing.LEFT_OUT else _total(judged)
-    return Response(share=share, n_missing=n_missing, n_undefined=n_judged - share.n)
+    return responses(table, definition)[missing]
+
+
+def responses(table: ScoreTable, definition: Definition) -> Mapping[Missing, Response | Absent]:
+    """The same under every assumption about the missing, from one pass over the cells.
+
+    Formula, units, missing data, errors and reference: see response().
+    """
+    tally = _Tally.of(table, definition)
+    return {missing: _response(tally, definition, missing) for missing in Missing}
 
 
 def compared_responses(
@@ -153,8 +152,20 @@ def compared_responses(
     Missing data: as in response(). The best case is the best for the first group: its missing patients fared as well
     as can be and those of the second as badly; the worst case is the reverse.
     """
-    ours = response(first, definition, missing=missing)
-    theirs = response(second, definition, missing=_OPPOSITE.get(missing, missing))
+    return risks_compared(responses(first, definition), responses(second, definition))[missing]
+
+
+def risks_compared(
+    first: Mapping[Missing, Response | Absent], second: Mapping[Missing, Response | Absent]
+) -> Mapping[Missing, RiskComparison | Absent]:
+    """The same under every assumption about the missing, from the responses of both groups.
+
+    Formula, units, missing data, errors and reference: see compared_responses().
+    """
+    return {missing: _compared(first[missing], second[_OPPOSITE.get(missing, missing)]) for missing in Missing}
+
+
+def _compared(ours: Response | Absent, theirs: Response | Absent) -> RiskComparison | Absent:
     if isinstance(ours, Absent) or isinstance(theirs, Absent):
         return Absent(reason=Reason.NO_ANSWERS)
     return compared_shares(ours.share, theirs.share)
@@ -183,14 +194,48 @@ def improvement_curve(
 _OPPOSITE: Mapping[Missing, Missing] = {Missing.BEST: Missing.WORST, Missing.WORST: Missing.BEST}
 
 
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """How many patients with a score before meet a definition, have answered, are missing, and cannot be judged."""
+
+    n_met: int
+    n_answered: int
+    n_missing: int
+    n_undefined_answered: int
+    n_undefined_missing: int
+
+    @classmethod
+    def of(cls, table: ScoreTable, definition: Definition) -> _Tally:
+        met = answered = missing = undefined_answered = undefined_missing = 0
+        for before, after, n in table.cells:
+            if before is None:
+                continue
+            if not definition.is_defined(before):
+                undefined_answered += n if after is not None else 0
+                undefined_missing += n if after is None else 0
+            elif after is None:
+                missing += n
+            else:
+                answered += n
+                met += n if definition.is_met(before, after) else 0
+        return cls(met, answered, missing, undefined_answered, undefined_missing)
+
+
+def _response(tally: _Tally, definition: Definition, missing: Missing) -> Response | Absent:
+    stay = 0 if missing is Missing.LEFT_OUT else tally.n_missing
+    share = proportion(tally.n_met + stay * _counts_as_met(definition, missing), tally.n_answered + stay)
+    if isinstance(share, Absent):
+        return share
+    n_undefined = tally.n_undefined_answered
+    if missing is not Missing.LEFT_OUT:
+        n_undefined += tally.n_undefined_missing
+    return Response(share=share, n_missing=tally.n_missing, n_undefined=n_undefined)
+
+
 def _counts_as_met(definition: Definition, missing: Missing) -> bool:
     if missing in (Missing.BEST, Missing.WORST):
         return definition.is_favourable == (missing is Missing.BEST)
     return False
-
-
-def _total(cells: Sequence[tuple[int, int | None, int]]) -> int:
-    return sum(n for _, _, n in cells)
 
 
 def _reached(changes: Mapping[int, int]) -> list[tuple[int, int]]:

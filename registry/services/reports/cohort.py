@@ -13,7 +13,8 @@ from registry.domain.errors import InvalidInput
 from registry.domain.study import Grouping, Study
 from registry.domain.vocabularies import UNKNOWN_GROUP
 from registry.services.reports.cohort_blocks import Between, GroupResult, between, group_result
-from registry.statistics.results import TrajectoryPoint
+from registry.statistics.comparison import adjusted_difference
+from registry.statistics.results import Absent, AdjustedComparison, TrajectoryPoint
 from registry.statistics.score_table import ScoreTable
 from registry.statistics.summary import trajectory_point
 from registry.storage.cohorts import CohortQuery, PairCount, TimepointCount, count_unreviewed
@@ -55,8 +56,8 @@ class CohortResult:
     everyone: GroupResult
     """The groups that are compared, taken together."""
     between: Between
-    all_comers: Between | None
-    """The same without the entry rule, where there is one."""
+    all_comers: AdjustedComparison | Absent | None
+    """The primary analysis without the entry rule, where there is one."""
     manifest: Manifest
     n_unreviewed: int
     """Forms that may come from a program and that nobody has looked at; they count until they are set aside."""
@@ -111,7 +112,7 @@ def cohort_report(
         ],
         everyone=_together(everyone, entered, grouping, definition),
         between=between(first, second),
-        all_comers=None if definition.entry is None else between(*(everyone[group] for group in grouping.groups)),
+        all_comers=_of_all_comers(everyone, grouping, definition),
         manifest=Manifest(
             cut_off=now,
             data_sha256=_hash(pairs),
@@ -131,6 +132,15 @@ def _tables(pairs: Sequence[PairCount], grouping: Grouping) -> dict[str, ScoreTa
         group: ScoreTable.from_counts((row.before, row.after, row.n) for row in pairs if row.group == group)
         for group in (*grouping.groups, UNKNOWN_GROUP)
     }
+
+
+def _of_all_comers(
+    everyone: Mapping[str, ScoreTable], grouping: Grouping, definition: CohortDefinition
+) -> AdjustedComparison | Absent | None:
+    if definition.entry is None:
+        return None
+    first, second = (everyone[group] for group in grouping.groups)
+    return adjusted_difference(first, second)
 
 
 def _shown(tables: Mapping[str, ScoreTable], grouping: Grouping) -> dict[str, ScoreTable]:

@@ -31,8 +31,8 @@ from registry.statistics.response import (
     Definition,
     Missing,
     Response,
-    compared_responses,
-    response,
+    responses,
+    risks_compared,
 )
 from registry.statistics.results import (
     Absent,
@@ -119,10 +119,7 @@ def group_result(group: str, table: ScoreTable, *, everyone: ScoreTable, entry: 
         correlation=correlation(table),
         standardised_change=standardised_change(table),
         percentage=percentage_change(table),
-        responses={
-            definition: {missing: response(table, definition, missing=missing) for missing in Missing}
-            for definition in DEFINITIONS
-        },
+        responses={definition: responses(table, definition) for definition in DEFINITIONS},
         selection=None if entry is None else selection_effect(everyone, at_least=entry),
     )
 
@@ -138,7 +135,7 @@ def between(first: ScoreTable, second: ScoreTable) -> Between:
         change_ranks=change_ranks(first, second),
         hedges_g=change_effect(first, second),
         responses={
-            definition: {missing: compared_responses(first, second, definition, missing=missing) for missing in Missing}
+            definition: risks_compared(responses(first, definition), responses(second, definition))
             for definition in DEFINITIONS
         },
         tipping_point=tipping_point(first, second),

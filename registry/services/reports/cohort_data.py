@@ -30,7 +30,7 @@ def as_data(result: CohortResult) -> Data:
         "groups": {group.group: _group(group) for group in result.groups},
         "all": _group(result.everyone),
         "between": _between(result.between),
-        **({} if result.all_comers is None else {"between_all_comers": _between(result.all_comers)}),
+        **({} if result.all_comers is None else {"all_comers": _blocks(ancova=_ancova(result.all_comers))}),
         "n_unreviewed": result.n_unreviewed,
         "manifest": _manifest(result.manifest),
     }

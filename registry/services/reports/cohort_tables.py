@@ -47,7 +47,7 @@ def _between_table(result: CohortResult) -> Table:
         ("Slope of after on before, first minus second group, exploratory", _slopes(found)),
     ]
     if result.all_comers is not None:
-        rows.append(("All-comers, adjusted for the score before (ANCOVA)", cells.difference(result.all_comers.ancova)))
+        rows.append(("All-comers, adjusted for the score before (ANCOVA)", cells.difference(result.all_comers)))
     return Table(
         caption="Between the groups: differences are the first group minus the second; "
         "negative means less pain in the first",
