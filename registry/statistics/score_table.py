@@ -46,7 +46,7 @@ class ScoreTable:
         """The patients who meet the entry rule, before >= at_least; without a score before nobody does."""
         return ScoreTable(cells=tuple(c for c in self.cells if c[0] is not None and c[0] >= at_least))
 
-    @property
+    @cached_property
     def complete(self) -> ScoreTable:
         """The patients with both scores."""
         return ScoreTable(cells=self.pairs)
@@ -71,17 +71,17 @@ class ScoreTable:
         """Those with both scores."""
         return sum(n for _, _, n in self.pairs)
 
-    @property
+    @cached_property
     def before_counts(self) -> dict[int, int]:
         """Score before -> n, over all who have one."""
         return _counts((before, n) for before, _, n in self.cells)
 
-    @property
+    @cached_property
     def after_counts(self) -> dict[int, int]:
         """Score after -> n, over all who have one."""
         return _counts((after, n) for _, after, n in self.cells)
 
-    @property
+    @cached_property
     def change_counts(self) -> dict[int, int]:
         """Change after - before -> n, over those with both scores."""
         return _counts((after - before, n) for before, after, n in self.pairs)

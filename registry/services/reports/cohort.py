@@ -103,15 +103,16 @@ def cohort_report(
     pairs = pair_counts(session, query, timepoint=definition.timepoint)
     everyone = _tables(pairs, grouping)
     entered = {group: _entered(table, definition.entry) for group, table in everyone.items()}
-    first, second = (entered[group] for group in grouping.groups)
+    groups = {
+        group: group_result(group, table, everyone=everyone[group], entry=definition.entry)
+        for group, table in _shown(entered, grouping).items()
+    }
+    first, second = grouping.groups
     return CohortResult(
         definition=definition,
-        groups=[
-            group_result(group, table, everyone=everyone[group], entry=definition.entry)
-            for group, table in _shown(entered, grouping).items()
-        ],
+        groups=list(groups.values()),
         everyone=_together(everyone, entered, grouping, definition),
-        between=between(first, second),
+        between=between(entered[first], entered[second], (groups[first].responses, groups[second].responses)),
         all_comers=_of_all_comers(everyone, grouping, definition),
         manifest=Manifest(
             cut_off=now,

@@ -49,6 +49,9 @@ from registry.statistics.selection import SelectionEffect, selection_effect
 from registry.statistics.signed_ranks import SignedRank, signed_rank_change
 from registry.statistics.summary import summary
 
+Responses = Mapping[Definition, Mapping[Missing, Response | Absent]]
+"""The responders of a group by every definition, under every assumption about the missing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution:
@@ -81,7 +84,7 @@ class GroupResult:
     correlation: Correlation | Absent
     standardised_change: Estimate | Absent
     percentage: PercentageChange | Absent
-    responses: Mapping[Definition, Mapping[Missing, Response | Absent]]
+    responses: Responses
     selection: SelectionEffect | Absent | None
     """What the entry rule alone would produce; None where the report has none."""
 
@@ -124,8 +127,9 @@ def group_result(group: str, table: ScoreTable, *, everyone: ScoreTable, entry: 
     )
 
 
-def between(first: ScoreTable, second: ScoreTable) -> Between:
-    """Everything that is said of two groups beside each other."""
+def between(first: ScoreTable, second: ScoreTable, responses_of: tuple[Responses, Responses]) -> Between:
+    """Everything that is said of two groups beside each other, whose responders are known already."""
+    ours, theirs = responses_of
     return Between(
         ancova=adjusted_difference(first, second),
         ancova_robust=robust_adjusted_difference(first, second),
@@ -134,10 +138,7 @@ def between(first: ScoreTable, second: ScoreTable) -> Between:
         welch_after=after_difference(first, second),
         change_ranks=change_ranks(first, second),
         hedges_g=change_effect(first, second),
-        responses={
-            definition: risks_compared(responses(first, definition), responses(second, definition))
-            for definition in DEFINITIONS
-        },
+        responses={definition: risks_compared(ours[definition], theirs[definition]) for definition in DEFINITIONS},
         tipping_point=tipping_point(first, second),
         bounds=difference_bounds(first, second),
         precision=precision(first, second),

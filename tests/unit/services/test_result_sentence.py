@@ -27,14 +27,14 @@ def study() -> Study:
 
 def report(first: ScoreTable, second: ScoreTable) -> CohortResult:
     definition = CohortDefinition(item="low_back", timepoint="M12", grouping="lumbar_disease", entry=None)
+    groups = [
+        group_result(code, table, everyone=table, entry=None) for code, table in (("without", first), ("with", second))
+    ]
     return CohortResult(
         definition=definition,
-        groups=[
-            group_result(code, table, everyone=table, entry=None)
-            for code, table in (("without", first), ("with", second))
-        ],
+        groups=groups,
         everyone=group_result("all", ScoreTable.combined([first, second]), everyone=first, entry=None),
-        between=between(first, second),
+        between=between(first, second, (groups[0].responses, groups[1].responses)),
         all_comers=None,
         manifest=Manifest(
             cut_off=datetime(2026, 11, 20, tzinfo=UTC),
