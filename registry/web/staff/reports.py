@@ -6,6 +6,7 @@ from flask import Blueprint, Response, render_template, request
 
 from registry.domain.errors import InvalidInput
 from registry.figures.drawing import Drawing
+from registry.journal_styles import Style
 from registry.services.reports.cohort import (
     CohortDefinition,
     CohortResult,
@@ -13,12 +14,17 @@ from registry.services.reports.cohort import (
     cohort_report,
 )
 from registry.services.reports.cohort_words import words_of
+from registry.services.reports.paper_words import paper_words
+from registry.storage.cohorts import CohortQuery
+from registry.storage.database import Session
 from registry.web.staff.access import require_staff, site, staff
-from registry.web.staff.report_figures import check_wanted, drawing, drawings, file_of, shown
+from registry.web.staff.report_figures import LANGUAGE_NAMES, check_wanted, drawing, drawings, file_of, shown
 from registry.web.state import now, state, today
 
 blueprint = Blueprint("reports", __name__, url_prefix="/reports")
 blueprint.before_request(require_staff)
+
+_STYLES = {Style.AMA: "AMA", Style.APA: "APA", Style.NEJM: "NEJM", Style.LANCET: "The Lancet"}
 
 
 @blueprint.get("/cohort")
@@ -46,6 +52,21 @@ def _page(asked: dict[str, Any], **values: Any) -> str:
         entry_options=[(str(least), f"{least} or more before"), ("none", "Everyone")],
         **values,
     )
+
+
+@blueprint.get("/cohort/paper")
+def paper() -> str | tuple[str, int]:
+    """What a paper says of the report: the result in each journal's style, and the methods, in both languages."""
+    asked, study = _asked(), state().study
+    try:
+        definition = _definition(asked)
+    except InvalidInput as error:
+        return _page(asked, problems=error.problems, words=None), 422
+    query = CohortQuery(definition.item, definition.grouping, today(site()), staff().site_id)
+    with state().database.reading() as session:
+        result = _numbers(session, definition)
+        texts = paper_words(session, result=result, study=study, sites=[site()], query=query, zone=site().zone)
+    return render_template("reports/paper.html", asked=asked, texts=texts, styles=_STYLES, languages=LANGUAGE_NAMES)
 
 
 @blueprint.get("/cohort/fig/<name>.<extension>")
@@ -80,13 +101,16 @@ def _definition(asked: dict[str, Any]) -> CohortDefinition:
 def _result(definition: CohortDefinition) -> tuple[CohortResult, list[Drawing]]:
     """The numbers, and the figures of the same moment."""
     with state().database.reading() as session:
-        result = cohort_report(
-            session,
-            definition=definition,
-            study=state().study,
-            today=today(site()),
-            now=now(),
-            is_demo=state().settings.demo.enabled,
-            site_id=staff().site_id,
-        )
-        return result, drawings(session, definition)
+        return _numbers(session, definition), drawings(session, definition)
+
+
+def _numbers(session: Session, definition: CohortDefinition) -> CohortResult:
+    return cohort_report(
+        session,
+        definition=definition,
+        study=state().study,
+        today=today(site()),
+        now=now(),
+        is_demo=state().settings.demo.enabled,
+        site_id=staff().site_id,
+    )
