@@ -154,6 +154,8 @@ def _record_operation_as_performed(page: Page, live: Live) -> None:
     page.get_by_label("State").select_option("performed")
     page.get_by_label("Day of operation").fill(OPERATED_ON.isoformat())
     page.get_by_role("button", name="Save").click()
+    page.get_by_role("heading", name="What changes").wait_for()
+    page.get_by_role("button", name="Apply").click()
     page.get_by_text("The operation is changed").wait_for()
 
 
