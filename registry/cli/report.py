@@ -45,7 +45,7 @@ def cohort(
     now = clock_of(settings)()
     with opened(settings) as database:
         site_id = site_row(database, settings.site(site).code) if site else None
-        with database.reading() as session:
+        with database.snapshot() as session:
             result = cohort_report(
                 session,
                 definition=definition,

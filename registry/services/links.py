@@ -135,10 +135,10 @@ def revoke_links(session: Session, *, patient_id: int, by: Actor, now: datetime)
     )
 
 
-def end_sitting(session: Session, *, public_id: str, by: Actor, now: datetime) -> None:
-    """Close the link of one sitting at the tablet; one that is closed already stays so."""
-    of_sitting = (_access_link.public_id == public_id, _access_link.purpose == LinkPurpose.TABLET)
-    ended = update(AccessLink).where(*of_sitting, _access_link.revoked_at.is_(None)).values(revoked_at=now)
+def end_sittings(session: Rows, *, follow_up_id: int, by: Actor, now: datetime) -> None:
+    """Close the links of all sittings at a tablet for a form: a page that was left in one must not undo the last."""
+    of_form = (_access_link.follow_up_id == follow_up_id, _access_link.purpose == LinkPurpose.TABLET)
+    ended = update(AccessLink).where(*of_form, _access_link.revoked_at.is_(None)).values(revoked_at=now)
     for row in session.execute(ended.returning(_access_link.id)):
         audit.record(session, action="sitting_ended", subject="access_link", subject_id=row.id, by=by, now=now)
 

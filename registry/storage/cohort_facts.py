@@ -1,19 +1,21 @@
 """What is told of a cohort besides its scores: when and how it was operated on, and how the answers were given."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import CTE, Subquery, and_, bindparam, func, select
+from sqlalchemy import CTE, ColumnElement, Subquery, and_, bindparam, func, select
 from sqlmodel import Session
 
 from registry.domain.instruments import Mode
 from registry.domain.study import BEFORE
 from registry.storage.cohorts import CohortQuery, countable, index_operations, latest_first, window_of_timepoint
-from registry.storage.models import Answer, Operation
+from registry.storage.models import Answer, Classification, Operation
 from registry.storage.models.base import table_of
 
 _answer = table_of(Answer).c
+_classification = table_of(Classification).c
 _operation = table_of(Operation).c
 
 
@@ -40,14 +42,17 @@ def operation_facts(session: Session, query: CohortQuery) -> OperationFacts:
     return OperationFacts(first, last, tuple(row[0] for row in in_order))
 
 
-def mode_counts(session: Session, query: CohortQuery, *, timepoint: str, entry: int | None) -> Counter[Mode]:
-    """How the answers were given that a report compares: of patients with both scores who meet the entry rule."""
+def mode_counts(
+    session: Session, query: CohortQuery, *, timepoint: str, entry: int | None, groups: Sequence[str]
+) -> Counter[Mode]:
+    """How the answers were given that a report compares: of patients of its groups with both scores who entered."""
     operation = index_operations(is_of_site=query.site_id is not None)
     before, after = _used(operation, BEFORE, "used_before"), _used(operation, timepoint, "used_after")
     paired = (
         select(before.c.mode.label("before"), after.c.mode.label("after"), func.count().label("n"))
         .join_from(before, after, and_(after.c.id == before.c.id, after.c.place == 1, before.c.place == 1))
-        .where(before.c.score >= bindparam("least"))
+        .join(operation, operation.c.id == before.c.id)
+        .where(before.c.score >= bindparam("least"), _is_in_a_group(operation, groups))
         .group_by(before.c.mode, after.c.mode)
     )
     counts: Counter[Mode] = Counter()
@@ -55,6 +60,12 @@ def mode_counts(session: Session, query: CohortQuery, *, timepoint: str, entry: 
         for mode in (row.before, row.after):
             counts[Mode(mode) if mode else Mode.NUMBER] += row.n
     return counts
+
+
+def _is_in_a_group(operation: CTE, groups: Sequence[str]) -> ColumnElement[bool]:
+    of_patient = (_classification.patient_id == operation.c.patient_id, _classification.superseded_at.is_(None))
+    among = (_classification.grouping_code == bindparam("grouping"), _classification.group_code.in_(groups))
+    return select(_classification.id).where(*of_patient, *among).exists()
 
 
 def _used(operation: CTE, timepoint: str, name: str) -> Subquery:

@@ -77,6 +77,15 @@ class Database:
             yield session
 
     @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session that sees one state of the registry in all its statements, whatever is saved meanwhile."""
+        with self.reading() as session:
+            if not self.is_sqlite:
+                # SQLite's reading transactions see one state anyway; PostgreSQL's look anew at every statement.
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @contextmanager
     def row_transaction(self, kept: Connection | None = None) -> Iterator[Connection]:
         """A transaction for statements alone, without a session's objects: what patients wait for."""
         # Whoever waits for the lock has its connection in hand, and gives it back after the next one was let in.

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from registry.domain.instruments import Mode
 from registry.domain.vocabularies import Evidence, OperationState, Region, Respondent, Sex, Suspicion
-from registry.storage.database import Database, Session
+from registry.storage.database import Session
 from registry.storage.models import (
     Answer,
     Assessment,
@@ -126,16 +125,6 @@ class LeftOut(NamedTuple):
     """Patients of whom no operation was performed."""
     n_operations: Counter[OperationState]
     """Operations of the other patients that were not performed."""
-
-
-@contextmanager
-def snapshot(database: Database) -> Iterator[Session]:
-    """A session that sees one state of the registry in all its statements, whatever is saved meanwhile."""
-    with database.reading() as session:
-        if not database.is_sqlite:
-            # SQLite's reading transactions see one state anyway; PostgreSQL's look anew at every statement.
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield session
 
 
 def patients_with_operations(session: Session, *, site_id: int | None) -> Iterator[tuple[int, str]]:

@@ -35,7 +35,7 @@ from registry.services.exports.variables import HIGHEST_AGE
 from registry.storage.cohorts import CohortQuery, pair_counts
 from registry.storage.database import Database
 from registry.storage.enrolments import site_id_of
-from registry.storage.exported_rows import n_performed, snapshot
+from registry.storage.exported_rows import n_performed
 from registry.storage.models import Answer, Assessment, Contact, FollowUp, Operation, Patient, Site
 from tests.desk import PASSWORD, Desk, at_desk
 from tests.factories import BY, classify, make_operation, make_patient
@@ -733,12 +733,12 @@ def test_a_table_that_no_sheet_holds_is_refused_before_any_work(peopled: Hospita
 
 
 def test_an_export_sees_one_state_of_the_registry(peopled: Hospital) -> None:
-    with snapshot(peopled.database) as session:
+    with peopled.database.snapshot() as session:
         before = n_performed(session, site_id=None)
         peopled.operated("LATER")
         during = n_performed(session, site_id=None)
 
-    with snapshot(peopled.database) as session:
+    with peopled.database.snapshot() as session:
         assert (before, during, n_performed(session, site_id=None)) == (3, 3, 4)
 
 

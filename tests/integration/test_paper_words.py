@@ -54,6 +54,9 @@ def test_another_hospital_has_no_part_in_them(alice: Desk, entry: int | None) ->
     with alice.database.reading() as session:
         own = site_id_of(session, code="DEMO") or 0
         query = CohortQuery("low_back", "lumbar_disease", alice.clock().date(), own + 1)
-        nobody = (operation_facts(session, query), mode_counts(session, query, timepoint="M12", entry=entry))
+        nobody = (
+            operation_facts(session, query),
+            mode_counts(session, query, timepoint="M12", entry=entry, groups=["with"]),
+        )
 
     assert (nobody[0].procedures, nobody[0].first_on, nobody[1]) == ((), None, {})

@@ -48,6 +48,8 @@ from tests.conftest import ROOT
 TODAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 DAY = timedelta(days=1)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 TIMEPOINTS = ("before", "M3", "M12")
 ITEMS = ("low_back", "neck")
 OPERATED_ON = date(2026, 8, 10)
@@ -503,12 +505,13 @@ def test_of_too_many_changes_the_answers_are_joined(
         assert differences(session, query, "M3") == []
 
 
-def test_counting_reads_covering_indexes_and_sorts_nothing(sqlite_only: Database) -> None:
+@on_sqlite
+def test_counting_reads_covering_indexes_and_sorts_nothing(database: Database) -> None:
     values = {"item": "low_back", "timepoint": "M12", "site_id": 1}
-    with sqlite_only.reading() as session:
+    with database.reading() as session:
         for is_of_site in (False, True):
             for part in score_rows._kept_parts(is_of_site=is_of_site):
-                found = part.compile(sqlite_only.engine, compile_kwargs={"render_postcompile": True})
+                found = part.compile(database.engine, compile_kwargs={"render_postcompile": True})
                 given = tuple((found.params | values)[name] for name in found.positiontup or ())
                 plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {found}", given)
                 steps = [row[3] for row in plan]
@@ -516,13 +519,6 @@ def test_counting_reads_covering_indexes_and_sorts_nothing(sqlite_only: Database
                 assert len(read) == 1
                 assert " USING COVERING INDEX ix__" in read[0]
                 assert not [step for step in steps if "TEMP B-TREE" in step]
-
-
-@pytest.fixture
-def sqlite_only(database: Database) -> Database:
-    if not database.is_sqlite:
-        pytest.skip("SQLite says beforehand how it will look")
-    return database
 
 
 # Refresh, rebuild and check
@@ -638,9 +634,8 @@ def test_deleted_answers_are_gone_from_the_kept_scores_at_once(database: Databas
 # Two at the same time
 
 
+@on_postgresql
 def test_a_change_that_is_committed_while_a_refresh_runs_stays_known(database: Database, one_patient: History) -> None:
-    if database.is_sqlite:
-        pytest.skip("SQLite's writers come one after the other")
     with database.transaction() as session:
         session.execute(update(Answer).where(table_of(Answer).c.id == 1).values(score=61))
     with database.engine.connect() as writer:
@@ -655,9 +650,8 @@ def test_a_change_that_is_committed_while_a_refresh_runs_stays_known(database: D
     assert check_scores(database, today=TODAY).wrong == []
 
 
+@on_postgresql
 def test_a_patient_waits_for_no_refresh_and_no_other_writer(database: Database, one_patient: History) -> None:
-    if database.is_sqlite:
-        pytest.skip("SQLite's writers come one after the other")
     with database.engine.connect() as writer, database.engine.connect() as other:
         for connection in (writer, other):
             connection.execute(text("SET LOCAL lock_timeout = '2s'"))
@@ -724,9 +718,8 @@ def test_where_no_trigger_is_missing_an_upgrade_calls_nobody_stale(database: Dat
     assert n_rows(database, StalePatient) == 0
 
 
+@on_postgresql
 def test_a_trigger_that_was_switched_off_is_missing(database: Database, one_patient: History) -> None:
-    if database.is_sqlite:
-        pytest.skip("SQLite's triggers cannot be switched off")
     planted(database, "ALTER TABLE answer DISABLE TRIGGER stale__answer__update")
     with database.reading() as session:
         assert missing_triggers(session) == ["stale__answer__update"]

@@ -38,7 +38,7 @@ PUBLIC = {
     "consent.ask", "consent.answer", "consent.text", "consent.refused", "regions.ask", "regions.save",
     "sending.check", "sending.send", "sending.done", "sending.calendar", "sending.finish", "sending.handed_back",
     "routes.phone", "routes.ask_call", "routes.phone_asked", "routes.paper", "routes.renew", "routes.renewed",
-    "left_tablet.go_on",
+    "left_tablet.go_on", "left_tablet.begin_again",
     "preferences.enter", "preferences.show", "preferences.choose", "preferences.confirm", "preferences.leave",
     "preferences.result", "preferences.one_click_page", "preferences.one_click",
     "preferences.change_language",

@@ -308,3 +308,30 @@ def test_a_second_tap_on_finish_says_the_same(alice: Desk) -> None:
     assert first.headers["Location"] == second.headers["Location"]
     assert "handed-back" in second.headers["Location"]
     assert "tablet" in alice.client.get(second.headers["Location"]).get_data(as_text=True)
+
+
+def test_finish_long_after_the_last_answer_ends_the_sitting_all_the_same(left: Left) -> None:
+    done = left.client.post(f"{left.form}/finish", data=left.fields)
+
+    assert "handed-back" in done.headers["Location"]
+    assert left.go_on("/q/1", "1952").status_code == 404
+    assert (left.client.post(f"{left.form}/q/1", data=left.fields).status_code, left.patient.answers()) == (404, {})
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_page_that_was_left_undoes_nothing_of_a_later_sitting(left: Left, ends: bool) -> None:
+    left.desk.sign_in()
+    later = hand_over(left.desk, left.patient)
+    send(left.desk, later, "/q/1", vas_low_back="30")
+    if ends:
+        send(left.desk, later, "/finish")
+
+    assert left.client.post(f"{left.form}/q/1", data=left.fields).status_code == 404
+    assert left.go_on("/q/1", "1952").status_code == 404
+    assert left.patient.answers()["low_back"].score == 30
+
+
+def test_opening_the_page_of_a_wrong_year_anew_is_no_dead_end(left: Left) -> None:
+    opened = left.client.get(f"{left.form}/go-on")
+
+    assert (opened.status_code, opened.headers["Location"]) == (303, left.form)

@@ -24,7 +24,7 @@ from registry.services.exports.scripts_stata import stata_script
 from registry.services.exports.variables import Variable
 from registry.services.exports.xlsx import MOST_ROWS, Sheet, SheetWriter, write_workbook
 from registry.storage.database import Database, Session
-from registry.storage.exported_rows import left_out, n_performed, snapshot
+from registry.storage.exported_rows import left_out, n_performed
 
 MANIFEST = "manifest.json"
 WORKBOOK = "registry.xlsx"
@@ -86,7 +86,7 @@ class _Writing:
 def write_export(database: Database, asked: Asked, folder: Path) -> Made:
     """Write every file of an export into an empty folder, as of one moment of the registry."""
     writing, tally = _Writing(asked, folder, asked.layout), Tally()
-    with snapshot(database) as session:
+    with database.snapshot() as session:
         passed_over = left_out(session, site_id=asked.site_id)
         n_operations = n_performed(session, site_id=asked.site_id)
         _refuse_too_many(writing, n_operations)

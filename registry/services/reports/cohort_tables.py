@@ -50,7 +50,7 @@ def _between_table(result: CohortResult) -> Table:
         rows.append(("All-comers, adjusted for the score before (ANCOVA)", cells.difference(result.all_comers)))
     return Table(
         caption="Between the groups: differences are the first group minus the second; "
-        "negative means less pain in the first",
+        "negative means a lower score, or a larger fall, in the first",
         columns=["Difference", "Test"],
         rows=rows,
         note=_precision(found),
@@ -123,8 +123,8 @@ def _responders_table(result: CohortResult, labels: Sequence[str]) -> Table:
         if missing == Missing.LEFT_OUT or definition == Relief(percent=30)
     ]
     return Table(
-        caption="Responders: share of the patients with both scores (for percentages with a score above 0 before), "
-        "with 95% confidence intervals. Exploratory",
+        caption="Responders: share of the patients with both scores, or where it says “missing” of all with a "
+        "score before (for percentages above 0), with 95% confidence intervals. Exploratory",
         columns=[*labels[:2], "Risk difference, points", "Risk ratio", "Odds ratio", "P (Fisher)"],
         rows=rows,
         note=_CORRECTED if any("*" in "".join(found) for _, found in rows) else "",
@@ -197,7 +197,7 @@ def _missing_table(result: CohortResult, labels: Sequence[str]) -> Table:
         ]
     return Table(
         caption="Missing answers: by how many points the missing scores of one group would have to differ from what "
-        "the answered ones predict before the conclusion turns",
+        "the answered ones predict before the conclusion turns; positive means worse than predicted",
         columns=labels[:2],
         rows=rows,
         note=_bounds(result.between),
@@ -213,4 +213,4 @@ def _bounds(found: Between) -> str:
     if isinstance(found.bounds, Absent):
         return ""
     ends = f"{number(found.bounds.change_low)} to {number(found.bounds.change_high)}"
-    return f"Whatever the missing scores were, the difference of the mean changes lies between {ends} points."
+    return f"Whatever the missing scores after were, the difference of the mean changes lies from {ends} points."

@@ -39,7 +39,6 @@ def _slots(result: CohortResult, facts: CohortFacts, study: Study, language: str
     item = next(found for found in study.items if found.code == definition.item).words[language]
     timepoint = next(found for found in study.timepoints if found.code == definition.timepoint)
     grouping = next(found for found in study.groupings if found.code == definition.grouping)
-    n_both, n_enrolled = (sum(getattr(group, name) for group in result.groups) for name in ("n_both", "n_enrolled"))
     return {
         "procedures": listed(_procedures(facts.procedures, language), language),
         "sites": listed(list(facts.sites[language]), language),
@@ -59,7 +58,7 @@ def _slots(result: CohortResult, facts: CohortFacts, study: Study, language: str
         "days_before": str(next(found for found in study.timepoints if found.code == BEFORE).opens_days_before),
         "early": str(timepoint.opens_days_before),
         "late": str(timepoint.closes_days_after),
-        "followed": percent(n_both, n_enrolled),
+        "followed": percent(result.everyone.n_both, result.everyone.n_enrolled),
         "software": _software(manifest.version),
         "cut_off": moment(manifest.cut_off.astimezone(facts.zone), language),
         "zone": str(facts.zone),
@@ -78,7 +77,8 @@ _PARAGRAPH = {
         "the answer at {months} months (from {early} days before to {late} days after the due date). ",
         "The difference between the groups was estimated by analysis of covariance adjusted for the score before "
         "surgery; 95% confidence intervals are based on the t distribution, and P values are two-sided. ",
-        "Both scores were known for {followed} of the patients; the others were left out of the comparison. ",
+        "Of the patients in these groups, both scores were known for {followed}; the others were left out of the "
+        "comparison. ",
         "Analyses used {software}; data as of {cut_off} ({zone}).",
     ),
     "ja": (
@@ -90,7 +90,7 @@ _PARAGRAPH = {
         "主要評価項目は、術前{days_before}日以内の最後の回答から術後{months}か月（予定日の{early}日前から{late}日後まで）の回答までの"
         "{item}の変化量とした。",
         "群間差は、術前の値を共変量とする共分散分析により推定し、95％信頼区間はt分布に基づき、P値は両側とした。",
-        "両時点の値が得られたのは{followed}で、得られなかった患者は比較から除いた。",
+        "両群の患者のうち両時点の値が得られたのは{followed}で、得られなかった患者は比較から除いた。",
         "解析には{software}を用い、データ固定日時は{cut_off}（{zone}）である。",
     ),
 }

@@ -54,6 +54,12 @@ def _facts(
         procedures=operated.procedures,
         first_operated_on=operated.first_on,
         last_operated_on=operated.last_on,
-        modes=mode_counts(session, query, timepoint=definition.timepoint, entry=definition.entry),
+        modes=mode_counts(
+            session,
+            query,
+            timepoint=definition.timepoint,
+            entry=definition.entry,
+            groups=result.manifest.compared,
+        ),
         zone=zone,
     )

@@ -35,9 +35,11 @@ class _Patterns:
     rose: tuple[str, str]
     no_interval: tuple[str, str]
     between: str
+    between_neutral: str
+    """Where not both groups improved, so that none is said to have."""
     not_compared: str
     size: str
-    size_and_p: str
+    interval_and_p: str
 
 
 _PATTERNS = {
@@ -46,10 +48,12 @@ _PATTERNS = {
         fell=("fell by {size} in the group “{label}” (n = {n})",) * 2,
         rose=("rose by {size} in the group “{label}” (n = {n})",) * 2,
         no_interval=("had too few or no differing answers for an interval in the group “{label}” (n = {n})",) * 2,
-        between="adjusted for the score before, the group “{better}” improved by {size}",
+        between="adjusted for the score before, the group “{better}” improved by {value} points more ({inside})",
+        between_neutral="adjusted for the score before, the score after was {value} points lower in the group "
+        "“{better}” ({inside})",
         not_compared="the groups were not compared",
         size="{value} points ({interval})",
-        size_and_p="{value} points more ({interval}; {p})",
+        interval_and_p="{interval}; {p}",
     ),
     "ja": _Patterns(
         sentence="{name}のVASは、{first}、{second}。{between}。",
@@ -59,10 +63,11 @@ _PATTERNS = {
             "{label}群（n＝{n}）では信頼区間を計算できず",
             "{label}群（n＝{n}）では信頼区間を計算できなかった",
         ),
-        between="術前の値で調整した変化量の群間差は{size}で、{better}群の改善が大きかった",
+        between="術前の値で調整した変化量の群間差は{value}（{inside}）で、{better}群の改善が大きかった",
+        between_neutral="術前の値で調整した術後の値は、{better}群で{value}低かった（{inside}）",
         not_compared="群間の比較は行わなかった",
         size="{value}（{interval}）",
-        size_and_p="{value}（{interval}、{p}）",
+        interval_and_p="{interval}、{p}",
     ),
 }
 
@@ -72,29 +77,37 @@ class _Sentence:
 
     def __init__(self, patterns: _Patterns, rules: Notation, labels: list[str]) -> None:
         self.patterns = patterns
-        self._rules, self._labels, self._has_named_interval = rules, labels, False
+        self._rules, self._labels = rules, labels
+        self._has_named_interval, self._all_fell = False, True
 
     def group(self, found: GroupResult, label: str, place: int) -> str:
         """What became of the score in one group, the first (0) or the last (1) that is told of."""
         change, known = found.mean_change, {"label": label, "n": found.n_both}
         if isinstance(change, Absent):
+            self._all_fell = False
             return self.patterns.no_interval[place].format(**known)
-        pattern = self.patterns.fell if change.estimate.value <= 0 else self.patterns.rose
-        return pattern[place].format(size=self._size(change.estimate, self.patterns.size), **known)
+        has_fallen = change.estimate.value <= 0
+        self._all_fell = self._all_fell and has_fallen
+        pattern = self.patterns.fell if has_fallen else self.patterns.rose
+        value, interval = self._parts(change.estimate)
+        return pattern[place].format(size=self.patterns.size.format(value=value, interval=interval), **known)
 
     def between(self, found: AdjustedComparison | Absent) -> str:
         """Which group improved by how much more."""
         if isinstance(found, Absent):
             return self.patterns.not_compared
         better = self._labels[0 if found.estimate.value <= 0 else 1]
-        size = self._size(found.estimate, self.patterns.size_and_p, p=self._rules.p_words(found.test.p))
-        return self.patterns.between.format(better=better, size=size)
+        value, interval = self._parts(found.estimate)
+        inside = self.patterns.interval_and_p.format(interval=interval, p=self._rules.p_words(found.test.p))
+        pattern = self.patterns.between if self._all_fell else self.patterns.between_neutral
+        return pattern.format(better=better, value=value, inside=inside)
 
-    def _size(self, estimate: Estimate, pattern: str, **known: str) -> str:
+    def _parts(self, estimate: Estimate) -> tuple[str, str]:
+        """The size of an estimate, and its interval."""
         value, low, high = _size_of(estimate)
         interval = self._rules.interval_words(low, high, is_first=not self._has_named_interval)
         self._has_named_interval = True
-        return pattern.format(value=self._rules.number(value), interval=interval, **known)
+        return self._rules.number(value), interval
 
 
 def _size_of(estimate: Estimate) -> tuple[float, float, float]:

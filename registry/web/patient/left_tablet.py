@@ -10,7 +10,7 @@ from registry.storage.forms import Form
 from registry.web.patient.access import Pass, give_pass, left_form, sitting_ends
 from registry.web.patient.birth_year import wrong_birth_year
 from registry.web.patient.context import page
-from registry.web.patient.steps import by_patient, language_read
+from registry.web.patient.steps import by_patient, language_read, to
 from registry.web.rendering import typed_fields
 from registry.web.state import known, now, state
 
@@ -33,6 +33,12 @@ def go_on(public_id: str) -> Response | tuple[str, int]:
     # 307: the browser sends the same fields again, to the page that they were typed on.
     again = Response(status=307, headers=[("Location", goes_to)])
     return give_pass(again, Pass(public_id, language_read(), valid_until=sitting_ends()))
+
+
+@blueprint.get("/form/<public_id>/go-on")
+def begin_again(public_id: str) -> Response:
+    """A browser that opens the page of a wrong year anew lands where the form begins, if it may be seen."""
+    return to("form.start", public_id)
 
 
 def left_page(form: Form, *, goes_to: str, error: str | None = None) -> str:

@@ -10,11 +10,20 @@ from registry.domain.instruments import Item, Wording
 from registry.domain.vocabularies import Respondent
 from registry.languages import LANGUAGES, listed
 from registry.services.assessment import refuse_unless_agreed_now, refuse_unless_open, submit
-from registry.services.links import end_sitting
+from registry.services.links import end_sittings
 from registry.storage.follow_ups import NextForm, next_form
 from registry.storage.forms import Form, SavedMarking
 from registry.web.patient import passes
-from registry.web.patient.access import chosen_language, give_pass, pass_of, shown_form, shown_open_form, writing
+from registry.web.patient.access import (
+    chosen_language,
+    give_pass,
+    has_key,
+    left_form,
+    pass_of,
+    shown_form,
+    shown_open_form,
+    writing,
+)
 from registry.web.patient.answers import only
 from registry.web.patient.calendar_file import CalendarEntry, calendar_file
 from registry.web.patient.context import page
@@ -94,13 +103,14 @@ def finish(public_id: str) -> AnyResponse:
     """End a sitting at the tablet: the browser forgets the form, and what it had opened opens nothing any more."""
     g.language = chosen_language(public_id) or page_language()
     try:
-        form = shown_form(public_id)
+        # However long ago the last answer was: the page's field ends what its cookie opens no more.
+        form = left_form(public_id) if has_key(public_id) else shown_form(public_id)
     except Unknown:
         # A second tap: the sitting is over, and its form is not there to say which hospital it is.
         site_code = request.args.get("site")
         return passes.take_all(to("sending.handed_back", public_id, language=page_language(), site=site_code))
     with state().database.transaction() as session:
-        end_sitting(session, public_id=public_id, by=by_patient(form), now=now())
+        end_sittings(session, follow_up_id=form.follow_up_id, by=by_patient(form), now=now())
     return passes.take_all(to("sending.handed_back", public_id, language=page_language(), site=g.site.code))
 
 

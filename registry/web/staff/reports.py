@@ -63,7 +63,7 @@ def paper() -> str | tuple[str, int]:
     except InvalidInput as error:
         return _page(asked, problems=error.problems, words=None), 422
     query = CohortQuery(definition.item, definition.grouping, today(site()), staff().site_id)
-    with state().database.reading() as session:
+    with state().database.snapshot() as session:
         result = _numbers(session, definition)
         texts = paper_words(session, result=result, study=study, sites=[site()], query=query, zone=site().zone)
     return render_template("reports/paper.html", asked=asked, texts=texts, styles=_STYLES, languages=LANGUAGE_NAMES)
@@ -74,7 +74,7 @@ def figure(name: str, extension: str) -> Response | tuple[str, int]:
     """A figure of the report as a file."""
     try:
         definition, wanted = _definition(_asked()), check_wanted(name, extension, request.args)
-        with state().database.reading() as session:
+        with state().database.snapshot() as session:
             found = drawing(session, wanted, definition)
     except InvalidInput as error:
         reasons = list(error.problems.values())
@@ -100,7 +100,7 @@ def _definition(asked: dict[str, Any]) -> CohortDefinition:
 
 def _result(definition: CohortDefinition) -> tuple[CohortResult, list[Drawing]]:
     """The numbers, and the figures of the same moment."""
-    with state().database.reading() as session:
+    with state().database.snapshot() as session:
         return _numbers(session, definition), drawings(session, definition)
 
 

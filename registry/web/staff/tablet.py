@@ -4,7 +4,7 @@ from flask import Blueprint, Response, render_template, session
 
 from registry.domain.errors import InvalidInput
 from registry.services.accounts import sign_out
-from registry.services.links import Issuing, tablet_link
+from registry.services.links import Issuing, end_sittings, tablet_link
 from registry.web.patient import passes
 from registry.web.patient.access import Pass, give_pass, sitting_ends
 from registry.web.patient.steps import to
@@ -31,6 +31,8 @@ def begin(public_id: str, follow_up_id: int) -> Response:
     view, actor = _open_follow_up(public_id, follow_up_id), by()
     patient = patient_of_site(public_id).patient
     with state().database.transaction() as rows:
+        # An earlier sitting that was never finished is over: this one goes on where its answers end.
+        end_sittings(rows, follow_up_id=view.follow_up.id, by=actor, now=now())
         issuing = Issuing(rows, state().keys, actor, now())
         link = tablet_link(issuing, patient_id=patient.id, follow_up_id=view.follow_up.id)
         sign_out(rows, secret=session[SECRET], by=actor, now=now())

@@ -88,3 +88,13 @@ def test_an_empty_cohort_has_a_paragraph_all_the_same(study: Study, language: st
     facts = replace(FACTS, procedures=[], first_operated_on=None, last_operated_on=None, modes={})
 
     assert "–" in methods_paragraph(report(BETTER, ALIKE), facts, study, language=language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_unclassified_are_in_no_denominator(study: Study, language: str) -> None:
+    found = report(BETTER, ALIKE)
+    unclassified = replace(found.groups[0], group="unknown", n_enrolled=70, n_both=30)
+
+    said = methods_paragraph(replace(found, groups=[*found.groups, unclassified]), FACTS, study, language=language)
+
+    assert "20/20 (100%)" in said

@@ -1,5 +1,6 @@
 """The result in one sentence: the numbers of the report, improvement first, in both languages and every style."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -71,7 +72,7 @@ def test_they_are_said_in_japanese(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "rose", "better"), [("en", "rose by", "“With"), ("ja", "上昇した", "腰椎疾患あり群の改善")]
+    ("language", "rose", "better"), [("en", "rose by", "“With"), ("ja", "上昇した", "腰椎疾患あり群で")]
 )
 def test_a_rise_is_called_one_and_the_group_that_did_better_is_named(
     study: Study, language: str, rose: str, better: str
@@ -79,6 +80,15 @@ def test_a_rise_is_called_one_and_the_group_that_did_better_is_named(
     assert rose in result_sentence(report(BETTER, WORSE), study, style=Style.AMA, language=language)
     said = result_sentence(report(WORSE, BETTER), study, style=Style.AMA, language=language)
     assert better in said.partition(";" if language == "en" else "。")[2]
+
+
+@pytest.mark.parametrize(("language", "neutral"), [("en", "points lower in the group “Without"), ("ja", "なし群で")])
+def test_no_group_is_said_to_have_improved_when_one_of_them_rose(study: Study, language: str, neutral: str) -> None:
+    said = result_sentence(report(ALIKE, WORSE), study, style=Style.AMA, language=language)
+
+    between = said.partition(";" if language == "en" else "。")[2]
+    assert neutral in between
+    assert not re.search("improved|改善", said)
 
 
 @pytest.mark.parametrize("style", Style)
