@@ -110,8 +110,11 @@ def _refuse_unfit(
 
 
 def held_patient(session: Session, patient_id: int) -> Patient:
-    """A patient, held until the transaction ends: two people who change the same one do so one after the other."""
-    return session.get_one(Patient, patient_id, with_for_update=True)
+    """A patient, held until the transaction ends: two people who change the same one do so one after the other.
+
+    Not held against new rows that name the patient: a first answer would wait for this, and this for its form.
+    """
+    return session.get_one(Patient, patient_id, with_for_update={"key_share": True})
 
 
 def _refuse_twin(session: Session, patient_id: int, facts: OperationFacts, changed: Operation | None) -> None:

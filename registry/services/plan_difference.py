@@ -52,8 +52,10 @@ class Change:
     """What became of a mail that stays as it is."""
 
 
-_ON_THEIR_WAY = (ReminderState.PLANNED, ReminderState.DEFERRED)
-_NOTHING_SENT = (*_ON_THEIR_WAY, ReminderState.SKIPPED)
+# One that is claimed, or whose fate is unknown, is decided on anew later, and goes to the address that stands then.
+_ON_THEIR_WAY = (ReminderState.PLANNED, ReminderState.CLAIMED, ReminderState.DEFERRED, ReminderState.UNKNOWN)
+_NOT_SENT = (ReminderState.PLANNED, ReminderState.CLAIMED, ReminderState.DEFERRED, ReminderState.SKIPPED)
+_TO_BE_DECIDED = (*_ON_THEIR_WAY, ReminderState.SKIPPED)
 _ASKED_FOR = frozenset({FollowUpStatus.UPCOMING, FollowUpStatus.OPEN, FollowUpStatus.OVERDUE, FollowUpStatus.PARTIAL})
 # The day of these has passed; every other reason says that nobody wants the mail any more.
 _PASSED = frozenset({SkipReason.WINDOW_CLOSED, SkipReason.OVERTAKEN, NoRung.CLOSES_FIRST})
@@ -76,8 +78,8 @@ class MailAt:
 
     @property
     def is_history(self) -> bool:
-        """Whether it has left, or is leaving, for all that is known."""
-        return self.state not in _NOTHING_SENT
+        """Whether it has left, or is leaving, for all that is known, and does not leave once more."""
+        return self.state not in _NOT_SENT and not self.is_waiting
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _of_window(about: Change, was: FormAt | None, now: FormAt) -> Iterator[Chang
 
 
 def _of_mail(about: Change, was: MailAt | None, now: MailAt, status: FollowUpStatus) -> Iterator[Change]:
-    if now.is_history:
+    if now.state not in _TO_BE_DECIDED:
         return
     waited = was is not None and was.is_waiting
     about = replace(about, was=At(was.on) if was and waited else None, now=At(now.on) if now.is_waiting else None)

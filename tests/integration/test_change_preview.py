@@ -2,33 +2,36 @@
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from threading import Event
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 from sqlmodel import SQLModel, col, select
 
 from registry.cli import registry
 from registry.config import Settings, load_settings
 from registry.domain.ledger import RungKind
 from registry.domain.study import VisitWindow
-from registry.domain.vocabularies import OperationState, Region
+from registry.domain.vocabularies import OperationState, Region, Sex
 from registry.security.keys import KeyRing, load_keys
 from registry.services.change_preview import Basis, Preview, ToBeConfirmed, confirmed_change
 from registry.services.enrolment import stop_emails
 from registry.services.forecast import forecast
-from registry.services.operations import OperationFacts, change_operation
+from registry.services.operations import OperationFacts, change_operation, held_patient
 from registry.services.outbox import Dispatch, send_due_reminders
 from registry.services.plan_difference import Effect
 from registry.services.replanning import Replanning, replan, replan_preview
 from registry.storage.database import Database, Session
 from registry.storage.enrolments import site_id_of
-from registry.storage.models import Contact, FollowUp, Operation, Patient, Reminder, ReminderState
+from registry.storage.forms import lock_follow_up
+from registry.storage.models import Assessment, Contact, FollowUp, Operation, Patient, Reminder, ReminderState
 from registry.storage.models.base import table_of
 from registry.storage.outbox import Moment, claim_due
 from tests.conftest import ROOT
@@ -36,6 +39,7 @@ from tests.desk import AtDesk, Desk, at_desk, fingerprint
 from tests.factories import BY
 from tests.integration.test_outbox import Desk as Registry
 from tests.integration.test_outbox import MemoryTransport, on_postgresql
+from tests.integration.test_revoked_links import waits_within
 
 PERFORMED = {"state": "performed", "procedure": "laminoplasty"}
 CONTACT = {"family_name": "Mihon", "given_name": "Hanako", "phone": "06-1111-2222", "language": "en"}
@@ -215,6 +219,77 @@ def test_what_a_statement_writes_is_seen_as_well(alice: Desk, patient: AtDesk) -
         decline()
 
 
+@pytest.fixture
+def doubtful(request: pytest.FixtureRequest, alice: Desk, patient: AtDesk) -> datetime:
+    """The first mail of a patient was begun, nobody knows how it ended, and it is taken up again at this moment."""
+    again = alice.clock() + timedelta(hours=24)
+    with alice.database.transaction() as session:
+        row = session.exec(select(Reminder).where(Reminder.state == ReminderState.ACCEPTED)).one()
+        row.state, row.sent_at, row.next_attempt_at = request.param, None, again
+        row.failed_at = alice.clock() if request.param == ReminderState.UNKNOWN else None
+    return again
+
+
+UNDECIDED = pytest.mark.parametrize("doubtful", [ReminderState.CLAIMED, ReminderState.UNKNOWN], indirect=True)
+
+
+@UNDECIDED
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"email": "new@example.org"}, "→ To the new address 12 e-mails still to leave"),
+        ({"email": "hanako@example.org", "language": "ja"}, "→ In the new language 12 e-mails still to leave"),
+    ],
+)
+def test_a_mail_that_is_tried_once_more_is_told_with_those_that_leave(
+    alice: Desk, patient: AtDesk, doubtful: datetime, keys: KeyRing, fields: dict[str, str], words: str
+) -> None:
+    page = alice.ask(f"{patient.path}/contact", **(CONTACT | fields)).get_data(as_text=True)
+    alice.send(f"{patient.path}/contact", **(CONTACT | fields))
+    transport = MemoryTransport()
+    send_due_reminders(Dispatch(alice.database, alice.settings, keys, transport, lambda: doubtful))
+
+    assert words in _words(page)
+    assert "stays" not in shown(page)
+    assert transport.recipients == [fields["email"]]
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "stays"),
+    [(ReminderState.CLAIMED, None), (ReminderState.UNKNOWN, ["M3 e-mail 1 2026-11-19 Thu outcome unknown"])],
+    indirect=["doubtful"],
+)
+def test_a_mail_that_is_not_tried_once_more_after_a_change_stops(
+    alice: Desk, patient: AtDesk, doubtful: datetime, keys: KeyRing, stays: list[str] | None
+) -> None:
+    cancelled = PERFORMED | {"state": "cancelled"}
+    found = shown(alice.ask(operation_path(alice, patient), **cancelled).get_data(as_text=True))
+    alice.send(operation_path(alice, patient), **cancelled)
+    transport = MemoryTransport()
+    send_due_reminders(Dispatch(alice.database, alice.settings, keys, transport, lambda: doubtful))
+
+    assert f"M3 e-mail 1 {doubtful:%Y-%m-%d %a} operation postponed or cancelled" in found["stops"]
+    assert found.get("stays") == stays
+    assert transport.recipients == []
+
+
+@UNDECIDED
+def test_a_mail_that_a_later_one_overtakes_is_not_tried_once_more(
+    alice: Desk, patient: AtDesk, doubtful: datetime, keys: KeyRing
+) -> None:
+    with alice.database.transaction() as session:
+        later = (Reminder.follow_up_id == patient.follow_up_id, Reminder.rung == 1)
+        session.exec(select(Reminder).where(*later)).one().due_on = doubtful.date()
+    fields = CONTACT | {"email": "hanako@example.org", "language": "ja"}
+
+    page = alice.ask(f"{patient.path}/contact", **fields).get_data(as_text=True)
+    dispatch = Dispatch(alice.database, alice.settings, keys, MemoryTransport(), lambda: doubtful)
+    outcomes = dict(send_due_reminders(dispatch))
+
+    assert "In the new language 11 e-mails still to leave" in _words(page)
+    assert outcomes == {"accepted": 1, "skipped": 1}
+
+
 # What it leaves behind
 
 
@@ -276,6 +351,52 @@ def test_no_mail_is_claimed_while_a_preview_is_made(database: Database, settings
     assert preview.of(Effect.MOVES)
     # Before the change, after it, and when it was taken back.
     assert [len(found) for found in claimed] == [0, 0, 1]
+
+
+@on_postgresql
+def test_a_look_and_a_first_answer_do_not_wait_for_each_other(
+    database: Database, settings: Settings, now: datetime
+) -> None:
+    with at_desk(database, settings, now) as desk:
+        desk.sign_in()
+        patient = desk.patient()
+        path, holds_its_form = operation_path(desk, patient), Event()
+
+        def answer() -> None:
+            with database.row_transaction() as others:
+                lock_follow_up(others, follow_up_id=patient.follow_up_id)
+                holds_its_form.set()
+                # Until the look, which holds the patient, comes to the form.
+                waits_within(database, seconds=10)
+                first = {"patient_id": patient.id, "follow_up_id": patient.follow_up_id, "reference": "R-1"}
+                others.execute(insert(table_of(Assessment)).values(**first, language="en", started_at=now))
+
+        with ThreadPoolExecutor(1) as pool:
+            answering = pool.submit(answer)
+            assert holds_its_form.wait(timeout=10)
+            response = desk.ask(path, **PERFORMED, operated_on="2026-08-12")
+
+    answering.result()
+    assert (response.status_code, "What changes" in response.get_data(as_text=True)) == (200, True)
+
+
+@on_postgresql
+def test_whoever_changes_a_patient_waits_for_whoever_does_so_already(
+    database: Database, settings: Settings, now: datetime
+) -> None:
+    with at_desk(database, settings, now) as desk:
+        patient_id = desk.patient().id
+
+    def hold() -> None:
+        with database.transaction() as session:
+            held_patient(session, patient_id)
+
+    with ThreadPoolExecutor(1) as pool, database.transaction() as session:
+        held_patient(session, patient_id)
+        other = pool.submit(hold)
+        waits_within(database, seconds=10)
+        session.rollback()
+        other.result(timeout=10)
 
 
 def test_going_back_keeps_what_was_typed(alice: Desk, patient: AtDesk) -> None:
@@ -467,6 +588,54 @@ def test_a_plan_that_has_changed_meanwhile_is_shown_again(alice: Desk) -> None:
     assert registry_rows(alice.database) == before
     assert alice.ask(path, **moved, confirmed=fingerprint(again) or "").status_code == 303
     assert "due 2026-11-24" in alice.page(patient.path)
+
+
+@pytest.mark.parametrize("email", ["right@example.org", "older@example.org", "hanako@example.org"])
+def test_what_a_colleague_has_saved_of_the_contact_meanwhile_is_not_undone(
+    alice: Desk, patient: AtDesk, email: str
+) -> None:
+    path, older = f"{patient.path}/contact", CONTACT | {"email": "older@example.org"}
+    agreed = fingerprint(alice.ask(path, **older)) or ""
+    alice.send(path, **(CONTACT | {"email": email, "phone": "06-9999-0000"}))
+    before = registry_rows(alice.database)
+
+    again = alice.ask(path, **older, confirmed=agreed)
+
+    page = again.get_data(as_text=True)
+    assert (again.status_code, "somebody has saved something else" in page) == (200, True)
+    assert ("It leaves the plan alone" in page) is (email == "older@example.org")
+    assert registry_rows(alice.database) == before
+    assert alice.ask(path, **older, confirmed=fingerprint(again) or "").status_code == 303
+    with alice.database.reading() as session:
+        found = session.get_one(Contact, patient.id)
+        assert (found.email, found.phone) == ("older@example.org", "06-1111-2222")
+
+
+def test_what_a_colleague_has_saved_of_the_operation_meanwhile_is_not_undone(alice: Desk, patient: AtDesk) -> None:
+    path, moved = operation_path(alice, patient), PERFORMED | {"operated_on": "2026-08-24"}
+    agreed = fingerprint(alice.ask(path, **moved)) or ""
+    alice.send(path, **(PERFORMED | {"operated_on": "2026-08-19", "procedure": "acdf"}))
+    before = registry_rows(alice.database)
+
+    again = alice.ask(path, **moved, confirmed=agreed)
+
+    assert (again.status_code, registry_rows(alice.database) == before) == (200, True)
+
+
+def test_what_a_colleague_has_saved_of_the_patient_meanwhile_is_not_undone(alice: Desk, patient: AtDesk) -> None:
+    path, older = f"{patient.path}/contact", CONTACT | {"email": "older@example.org"}
+    agreed = fingerprint(alice.ask(path, **older)) or ""
+    with alice.database.transaction() as session:
+        session.get_one(Patient, patient.id).sex = Sex.MALE
+
+    assert alice.ask(path, **older, confirmed=agreed).status_code == 200
+
+
+def test_a_preview_holds_nothing_of_what_stood_before(alice: Desk, patient: AtDesk) -> None:
+    page = alice.ask(f"{patient.path}/contact", **CONTACT, email="new@example.org").get_data(as_text=True)
+
+    assert re.search(r'name="confirmed" value="[0-9a-f]{16}"', page)
+    assert "hanako@example.org" not in page
 
 
 def test_agreeing_to_one_change_does_not_make_another(alice: Desk, patient: AtDesk) -> None:
