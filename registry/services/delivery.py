@@ -31,7 +31,7 @@ from registry.storage.database import Database, Rows
 from registry.storage.due_mails import DueMail, due_mail
 from registry.storage.models import ReminderKind, ReminderState
 from registry.storage.outbox import Claim, PlannedMail
-from registry.storage.together import Apart, Result, Writing
+from registry.storage.together import Apart, Patience, Result, Writing
 
 logger = logging.getLogger(__name__)
 
@@ -69,10 +69,15 @@ class Dispatch:
     """Writes down outside the database what was handed over."""
     writing: Writing | None = None
     """How several lanes share the one writer."""
+    patience: Patience = field(default_factory=Patience)
 
     def do(self, work: Callable[[Connection], Result]) -> Result:
         """Work in a transaction; what came of it once that is durable."""
         return (self.writing or Apart(self.database)).do(work)
+
+    def insist(self, work: Callable[[Connection], Result]) -> Result:
+        """Work that is tried again while the database is away."""
+        return self.patience.do(self.writing or Apart(self.database), work)
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,8 @@ def _write_down(dispatch: Dispatch, claim: Claim, outcome: Outcome) -> str:
             record(rows, claim.id, state, dispatch.clock())
         return is_held
 
-    if not dispatch.do(mark):
+    # The mail has left: one that is not marked would leave once more.
+    if not dispatch.insist(mark):
         return LOST_CLAIM
     logger.info("Reminder %s: reminder=%s", state, claim.id)
     return outcome.name

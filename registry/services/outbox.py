@@ -10,7 +10,7 @@ from functools import partial
 from threading import Event
 
 from sqlalchemy import Connection
-from sqlmodel import select
+from sqlmodel import col, select
 
 from registry.config import SiteSettings
 from registry.services.delivery import (
@@ -26,9 +26,10 @@ from registry.services.delivery import (
     record,
 )
 from registry.services.mail_limits import most_in_trouble, shares
+from registry.services.sender import installation, remember
 from registry.storage import outbox
 from registry.storage.database import Rows
-from registry.storage.models import ReminderState, Site
+from registry.storage.models import Reminder, ReminderState, Site
 from registry.storage.outbox import Claim, Moment
 from registry.storage.together import writing
 
@@ -50,7 +51,9 @@ def send_due_reminders(dispatch: Dispatch) -> Counter[str]:
         sites = {row.id: dispatch.settings.site(row.code) for row in session.exec(select(Site))}
     n_lanes = dispatch.settings.mail.n_lanes
     with writing(dispatch.database) as shared:
-        together = replace(dispatch, writing=shared)
+        # What stops one lane does not keep another from marking its mail: only who is told to stop waits no longer.
+        patience = replace(dispatch.patience, is_over=dispatch.is_stopping)
+        together = replace(dispatch, writing=shared, patience=patience)
         if n_lanes == 1:
             return +(outcomes + _send_in_turn(together, sites))
         return +(outcomes + _send_side_by_side(together, sites, n_lanes))
@@ -91,11 +94,28 @@ def _send_in_turn(dispatch: Dispatch, sites: Sites) -> Counter[str]:
 
 def _give_up_lost_sendings(dispatch: Dispatch) -> Counter[str]:
     now = dispatch.clock()
+    _remember_lost_sendings(dispatch, now)
     with dispatch.database.row_transaction() as rows:
         lost = outbox.give_up_lost_sendings(rows, now=now, next_attempt_at=now + UNKNOWN_RETRY)
         for reminder_id, state in lost.items():
             record(rows, reminder_id, state, now)
     return Counter(lost.values())
+
+
+def _remember_lost_sendings(dispatch: Dispatch, now: datetime) -> None:
+    """Mark those that were handed over all the same: only the journal knows, and it is read only when some are lost."""
+    is_lost = (Reminder.state == ReminderState.SENDING, col(Reminder.next_attempt_at) <= now)
+    with dispatch.database.reading() as session:
+        if session.exec(select(Reminder.id).where(*is_lost).limit(1)).first() is None:
+            return
+    try:
+        with dispatch.database.transaction() as session:
+            n_remembered = remember(session, installation(dispatch.settings).journal, now=now)
+        if n_remembered:
+            logger.warning("Mails that had left and were not marked: %s", n_remembered)
+    except OSError:
+        # Without it their fate is unknown; everybody else's mail leaves all the same.
+        logger.exception("The journal of sent mails cannot be read")
 
 
 def _batches(dispatch: Dispatch, sites: Sites) -> Iterator[tuple[SiteSettings, list[Claim]]]:

@@ -1,15 +1,27 @@
 """Changes of several threads in one transaction: made durable together, each of them nevertheless by itself."""
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast, get_args
 
 from sqlalchemy import Connection
 
 from registry.storage.database import Database
+from registry.storage.outages import DatabaseAway, may_pass
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+# Ten minutes, in seconds: an import or a restart is over by then, and a claim is held for longer.
+PATIENCE = 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+# A pause is cut into pieces, so that whoever is told to stop does not sit it out.
+_PIECE = 0.2
 
 
 class Writing(Protocol):
@@ -30,6 +42,36 @@ def writing(database: Database) -> Iterator[Writing]:
         yield together
     finally:
         together.close()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """For what has happened outside and must be written down: a database that is away comes back."""
+
+    is_over: Callable[[], bool] = lambda: False
+    """Whether to wait no longer, after a last try."""
+    sleep: Callable[[float], None] = time.sleep
+    seconds: Callable[[], float] = time.monotonic
+
+    def do(self, shared: Writing, work: Callable[[Connection], Result]) -> Result:
+        """Do work that may be done twice, again and again with growing pauses while the database is away."""
+        began, pause = self.seconds(), _FIRST_PAUSE
+        while not self.is_over() and self.seconds() - began < PATIENCE:
+            try:
+                return shared.do(work)
+            except get_args(DatabaseAway) as error:
+                if not may_pass(error):
+                    raise
+                logger.warning("The database is away: what was done is written down in %.0f seconds", pause)
+            self._wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return shared.do(work)
+
+    def _wait(self, pause: float) -> None:
+        for _ in range(round(pause / _PIECE)):
+            if self.is_over():
+                return
+            self.sleep(_PIECE)
 
 
 class Apart:
@@ -68,9 +110,10 @@ class Together:
 
     def close(self) -> None:
         """Give the connection back, in whatever state it is: the pool puts it right."""
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        # Let go of first: one that cannot even be closed must not be what the next work is done on.
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
     def _do_what_waits(self) -> None:
         """Everything that has gathered; then it is the turn of the first who has come since."""

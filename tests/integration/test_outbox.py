@@ -1,16 +1,17 @@
 """Reminders leave once, in their window, and stop at once."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from itertools import pairwise
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, event, insert, update
 from sqlmodel import Session, col, select
 
 from registry.config import Settings
@@ -22,7 +23,7 @@ from registry.security.keys import KeyRing
 from registry.security.tokens import random_id
 from registry.services import enrolment, operations
 from registry.services.operations import OperationFacts
-from registry.services.outbox import GIVE_UP_AFTER, LEASE, UNKNOWN_RETRY, Dispatch, send_due_reminders
+from registry.services.outbox import BATCH_SIZE, GIVE_UP_AFTER, LEASE, UNKNOWN_RETRY, Dispatch, send_due_reminders
 from registry.storage import outbox
 from registry.storage.database import Database
 from registry.storage.enrolments import site_id_of
@@ -40,6 +41,7 @@ from registry.storage.models import (
     ReminderState,
 )
 from registry.storage.outbox import Claim
+from registry.storage.together import Patience
 from tests.factories import BY, make_operation, make_patient
 
 # Three months before the tests' today: the M3 mails are due on 20 and 27 November and 4 December, open to 4 January.
@@ -50,6 +52,7 @@ TOKYO = ZoneInfo("Asia/Tokyo")
 FRIDAY_MIDNIGHT = datetime(2026, 11, 20, tzinfo=TOKYO)
 DAY = timedelta(days=1)
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
@@ -982,3 +985,89 @@ def test_a_dispatcher_that_is_told_to_stop_gives_its_claims_back(desk: Desk) -> 
     first, second = dict(send_due_reminders(dispatch)), desk.run()
 
     assert (first, second) == ({"accepted": 1}, {"accepted": 2})
+
+
+# A database that is away when a mail has left
+
+
+class Busy:
+    """Another process that holds SQLite's writer from the moment a mail leaves, until a dispatcher has waited."""
+
+    def __init__(self, desk: Desk, *, connections: int = 1) -> None:
+        self.desk, self.n_pauses = desk, 0
+        mail = desk.settings.mail.model_copy(update={"host": "127.0.0.1", "connections": connections})
+        self.settings = desk.settings.model_copy(update={"mail": mail})
+        self._other = sqlite3.connect(desk.database.url.database or "", isolation_level=None, check_same_thread=False)
+        # The fifteen seconds of the rules would be waited for in earnest.
+        event.listen(desk.database.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA busy_timeout = 50"))
+        desk.transport.on_send = self.hold
+
+    def hold(self, _message: EmailMessage) -> None:
+        if not self._other.in_transaction:
+            self._other.execute("BEGIN IMMEDIATE")
+
+    def let_go(self) -> None:
+        self.desk.transport.on_send = lambda message: None
+        self._other.close()
+
+    def pause(self, _seconds: float) -> None:
+        self.n_pauses += 1
+        if self.n_pauses == 20:
+            self.let_go()
+
+    def run(self, *, is_stopping: bool = False) -> dict[str, int]:
+        """Send what is due; whoever is told to stop is told while the first mail is on its way."""
+        desk = self.desk
+        told = lambda: is_stopping and bool(desk.transport.mails)  # noqa: E731
+        basis = (desk.database, self.settings, desk.keys, desk.transport, lambda: desk.now, told)
+        return dict(send_due_reminders(Dispatch(*basis, patience=Patience(sleep=self.pause))))
+
+
+@pytest.fixture
+def busy(desk: Desk) -> Iterator[Busy]:
+    found = Busy(desk)
+    yield found
+    found.let_go()
+
+
+@on_sqlite
+def test_a_mail_that_cannot_be_marked_at_once_is_marked_when_the_database_is_back(busy: Busy) -> None:
+    busy.desk.enrol()
+
+    assert busy.run() == {"accepted": 1}
+
+    for after in (LEASE, LEASE + UNKNOWN_RETRY):
+        busy.desk.run(busy.desk.now + after)
+    assert (busy.desk.states()[0], len(busy.desk.transport.mails), busy.n_pauses > 0) == ("accepted", 1, True)
+
+
+@on_sqlite
+def test_a_mail_that_cannot_be_marked_is_not_waited_for_by_a_dispatcher_that_is_told_to_stop(busy: Busy) -> None:
+    busy.desk.enrol()
+
+    assert busy.run(is_stopping=True) == {"failed": 1}
+
+    assert (busy.desk.states()[0], busy.n_pauses) == ("sending", 0)
+
+
+@on_sqlite
+def test_a_lane_that_ends_does_not_keep_another_from_marking_what_has_left(desk: Desk) -> None:
+    busy, both, has_held = Busy(desk, connections=2), Barrier(2), Event()
+    for number in range(BATCH_SIZE + 1):
+        desk.enrol(email=f"p{number}@example.org")
+
+    def leave(message: EmailMessage) -> None:
+        # Both lanes have a mail on its way: one dies of it, when the other can no longer mark its own.
+        is_first = both.wait(10) == 0
+        if is_first:
+            busy.hold(message)
+            has_held.set()
+        else:
+            has_held.wait(10)
+            raise KeyboardInterrupt
+
+    desk.transport.on_send = leave
+    with pytest.raises(KeyboardInterrupt):
+        busy.run()
+
+    assert (len(desk.transport.mails), desk.states().count("accepted"), busy.n_pauses > 0) == (1, 1, True)

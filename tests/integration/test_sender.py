@@ -17,7 +17,7 @@ from registry.mail.journal import Handed
 from registry.security.keys import KeyRing
 from registry.services import audit, sender
 from registry.services.follow_up_plan import plan_again
-from registry.services.outbox import Dispatch, send_due_reminders
+from registry.services.outbox import LEASE, UNKNOWN_RETRY, Dispatch, send_due_reminders
 from registry.services.sender import Installation, hold_back, hold_of, installation, resume, take_up
 from registry.storage.database import Database
 from registry.storage.models import AuditEvent, Heartbeat, Patient, Reminder, ReminderState
@@ -263,6 +263,44 @@ def test_a_mail_that_was_handed_over_before_its_sender_was_killed_counts_as_sent
         found = session.get_one(Reminder, first.id)
         assert (found.state, found.message_id, found.sent_at) == (ReminderState.ACCEPTED, "<1@example.org>", desk.now)
     assert desk.transport.recipients == []
+
+
+def die_before_the_mark(desk: Desk, own: Installation) -> None:
+    """A mail is handed over, and what happens to its dispatcher keeps it from being marked."""
+
+    def keep(handed: Handed) -> None:
+        own.keep(handed)
+        raise KeyboardInterrupt
+
+    basis = (desk.database, desk.settings, desk.keys, desk.transport, lambda: desk.now)
+    with pytest.raises(KeyboardInterrupt):
+        send_due_reminders(Dispatch(*basis, keep=keep))
+
+
+def test_a_mail_that_was_handed_over_and_never_marked_counts_as_sent_without_a_new_start(
+    desk: Desk, own: Installation
+) -> None:
+    desk.enrol()
+    die_before_the_mark(desk, own)
+
+    for after in (LEASE, LEASE + UNKNOWN_RETRY):
+        dispatch(desk, own, desk.now + after)
+
+    first = desk.rows("M3")[0]
+    assert (first.state, first.sent_at, first.failure) == (ReminderState.ACCEPTED, desk.now, "")
+    assert (len(desk.transport.recipients), desk.actions()) == (1, ["reminder_remembered"])
+
+
+def test_a_journal_that_cannot_be_read_keeps_no_other_mail_from_leaving(desk: Desk, own: Installation) -> None:
+    desk.enrol()
+    die_before_the_mark(desk, own)
+    own.journal.path.unlink()
+    own.journal.path.mkdir()
+    desk.enrol()
+
+    dispatch(desk, own, desk.now + LEASE)
+
+    assert sorted(desk.states("M3")[::3]) == [ReminderState.ACCEPTED, ReminderState.UNKNOWN]
 
 
 def came_back(desk: Desk, reminder_id: int, at: datetime) -> None:

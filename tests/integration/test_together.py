@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
+from sqlite3 import OperationalError as SqliteError
 from threading import Event
 from time import monotonic, sleep
 
@@ -14,7 +15,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from registry.storage.database import Database
 from registry.storage.models import AuditEvent
 from registry.storage.models.base import table_of
-from registry.storage.together import Together, Writing, writing
+from registry.storage.together import PATIENCE as LONGEST
+from registry.storage.together import Apart, Patience, Together, Writing, writing
 from tests.integration.test_prepared import VALUES
 
 EVENT = table_of(AuditEvent)
@@ -213,3 +215,90 @@ def test_a_connection_that_was_lost_meanwhile_is_replaced_before_the_next_work(d
         shared.do(writes("two"))
     other.dispose()
     assert found(database) == ["one", "two"]
+
+
+@on_sqlite
+def test_a_connection_that_cannot_even_be_closed_is_replaced_before_the_next_work(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OperationalError("ROLLBACK", None, Exception("disk I/O error"))
+
+    with writing(database) as shared:
+        assert isinstance(shared, Together)
+        shared.do(writes("one"))
+        broken = shared._kept
+        assert broken is not None
+        # Patched because no connection breaks when a test asks it to.
+        with monkeypatch.context() as patched:
+            patched.setattr(broken, "close", refuse)
+            with pytest.raises(OperationalError):
+                shared.do(fails)
+        broken.close()
+        shared.do(writes("two"))
+        assert shared._kept is not broken
+    assert found(database) == ["one", "two"]
+
+
+# A database that is away
+
+
+class Away:
+    """A database that refuses for a while, and whoever waits for it: pauses are counted, and not waited."""
+
+    def __init__(self, database: Database, *, until: float, code: str = "database is locked") -> None:
+        self._apart, self._until, self._code = Apart(database), until, code
+        self.waited, self.told_after = 0.0, float("inf")
+        self.tried_at: list[float] = []
+        self.patience = Patience(lambda: self.waited >= self.told_after, self._sleep, lambda: self.waited)
+
+    def do(self, work: Callable[[Connection], object]) -> object:
+        self.tried_at.append(round(self.waited))
+        if self.waited < self._until:
+            error = SqliteError(self._code)
+            error.sqlite_errorcode = 5 if "locked" in self._code else 1
+            raise OperationalError("BEGIN", None, error)
+        return self._apart.do(work)
+
+    def _sleep(self, seconds: float) -> None:
+        self.waited += seconds
+
+
+def insist(away: Away) -> object:
+    return away.patience.do(away, writes("one"))  # type: ignore[arg-type]
+
+
+def test_what_must_be_written_down_is_tried_with_growing_pauses_until_the_database_is_back(database: Database) -> None:
+    away = Away(database, until=100.0)
+
+    assert insist(away) == "one"
+
+    assert (away.tried_at, found(database)) == ([0, 1, 3, 7, 15, 31, 63, 123], ["one"])
+
+
+def test_a_database_that_stays_away_is_not_waited_for_without_end(database: Database) -> None:
+    away = Away(database, until=float("inf"))
+
+    with pytest.raises(OperationalError):
+        insist(away)
+
+    assert LONGEST <= away.tried_at[-1] <= LONGEST + 60
+
+
+def test_whoever_is_told_to_stop_tries_once_more_and_waits_no_longer(database: Database) -> None:
+    away = Away(database, until=float("inf"))
+    away.told_after = 20.0
+
+    with pytest.raises(OperationalError):
+        insist(away)
+
+    assert away.tried_at == [0, 1, 3, 7, 15, 20]
+
+
+def test_what_no_waiting_brings_back_is_not_waited_for(database: Database) -> None:
+    away = Away(database, until=float("inf"), code="no such table")
+
+    with pytest.raises(OperationalError):
+        insist(away)
+
+    assert away.tried_at == [0]
