@@ -139,6 +139,19 @@ PROCEDURES: dict[str, tuple[str, Region]] = {
     "lumbar_fusion": ("Lumbar fusion", Region.LUMBAR),
     "other": ("Other", Region.OTHER),
 }
+# As a Japanese paper names them.
+PROCEDURES_JA: dict[str, str] = {
+    "laminoplasty": "頚椎椎弓形成術",
+    "cervical_laminectomy": "頚椎椎弓切除術",
+    "acdf": "頚椎前方除圧固定術",
+    "cervical_disc_replacement": "頚椎人工椎間板置換術",
+    "posterior_cervical_fusion": "頚椎後方固定術",
+    "thoracic_decompression": "胸椎除圧術",
+    "lumbar_decompression": "腰椎除圧術",
+    "lumbar_discectomy": "腰椎椎間板摘出術",
+    "lumbar_fusion": "腰椎固定術",
+    "other": "その他",
+}
 
 
 def region_of(procedure: str) -> Region:

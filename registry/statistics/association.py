@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import fsum, sqrt
+from math import fsum
 
-from registry.statistics.comparison import welch
-from registry.statistics.distributions import two_sided_p
+from registry.statistics.comparison import compared_by_t, welch
 from registry.statistics.moments import Moments, PairMoments
 from registry.statistics.results import (
     SMALLEST_TESTED_GROUP,
@@ -17,11 +16,9 @@ from registry.statistics.results import (
     Comparison,
     Method,
     Reason,
-    TTest,
     shortage,
 )
 from registry.statistics.score_table import ScoreTable
-from registry.statistics.summary import t_estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +113,7 @@ def t_comparison(
     """
     if squared_error == 0:
         return Absent(reason=Reason.NO_RESIDUAL_VARIATION)
-    standard_error = sqrt(squared_error)
-    t = float(difference) / standard_error
-    return Comparison(
-        estimate=t_estimate(difference, squared_error, df=df, method=method, n=sum(sizes)),
-        standard_error=standard_error,
-        test=TTest(t=t, df=df, p=two_sided_p(t, df=df)),
-        n_first=sizes[0],
-        n_second=sizes[1],
-    )
+    return compared_by_t(difference, squared_error, df=df, method=method, sizes=sizes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

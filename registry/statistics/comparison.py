@@ -61,7 +61,7 @@ def ancova(first: PairMoments, second: PairMoments) -> AdjustedComparison | Abse
     if isinstance(fit, Absent):
         return fit
     df = first.n + second.n - 3
-    compared = _compared(
+    compared = compared_by_t(
         fit.difference,
         fit.residual / df * fit.leverage,
         df=df,
@@ -94,7 +94,9 @@ def welch(first: Moments, second: Moments) -> Comparison | Absent:
         return Absent(reason=Reason.NO_VARIATION)
     one, two = first.squared_error, second.squared_error
     df = (one + two) ** 2 / (one**2 / (first.n - 1) + two**2 / (second.n - 1))
-    return _compared(first.mean - second.mean, one + two, df=float(df), method=Method.WELCH, sizes=(first.n, second.n))
+    return compared_by_t(
+        first.mean - second.mean, one + two, df=float(df), method=Method.WELCH, sizes=(first.n, second.n)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +131,16 @@ def _pooled_fit(first: PairMoments, second: PairMoments) -> _PooledFit | Absent:
     )
 
 
-def _compared(
+def compared_by_t(
     difference: Fraction, squared_error: Fraction, *, df: float, method: Method, sizes: tuple[int, int]
 ) -> Comparison:
+    """A difference with its t interval and t test.
+
+    Formula: difference +- t(0.975, df) se; t = difference / se, se the root of the squared error.
+    Units: those of the difference.
+    Errors: ZeroDivisionError when the squared error is 0, which the callers rule out.
+    Reference: R confint(), summary.lm().
+    """
     standard_error = sqrt(squared_error)
     t = float(difference) / standard_error
     return Comparison(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from registry.domain.instruments import Mode
 from registry.domain.schedule import FollowUpStatus
 from registry.domain.study import Study, Timepoint
-from registry.domain.vocabularies import PROCEDURES, Evidence, Region, Respondent, Sex
+from registry.domain.vocabularies import PROCEDURES, PROCEDURES_JA, Evidence, Region, Respondent, Sex
 from registry.services.exports.scores import Doubt, Missing, WindowClass
 
 
@@ -56,19 +56,7 @@ EVIDENCE = _values(
     (Evidence.RECORDS, "Medical records", "診療録"),
     (Evidence.NOT_STATED, "Not stated", "記載なし"),
 )
-_PROCEDURES_JA = {
-    "laminoplasty": "頚椎椎弓形成術",
-    "cervical_laminectomy": "頚椎椎弓切除術",
-    "acdf": "頚椎前方除圧固定術",
-    "cervical_disc_replacement": "頚椎人工椎間板置換術",
-    "posterior_cervical_fusion": "頚椎後方固定術",
-    "thoracic_decompression": "胸椎除圧術",
-    "lumbar_decompression": "腰椎除圧術",
-    "lumbar_discectomy": "腰椎椎間板摘出術",
-    "lumbar_fusion": "腰椎固定術",
-    "other": "その他",
-}
-PROCEDURE = tuple(Value(code, words, _PROCEDURES_JA[code]) for code, (words, _) in PROCEDURES.items())
+PROCEDURE = tuple(Value(code, words, PROCEDURES_JA[code]) for code, (words, _) in PROCEDURES.items())
 STATUS = _values(
     (FollowUpStatus.UPCOMING, "The window has not opened", "回答期間前"),
     (FollowUpStatus.OPEN, "In the window, up to the due date", "回答期間中（期日まで）"),

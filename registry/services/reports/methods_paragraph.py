@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from registry.domain.instruments import Mode
 from registry.domain.study import BEFORE, Study
-from registry.domain.vocabularies import PROCEDURES
+from registry.domain.vocabularies import PROCEDURES, PROCEDURES_JA
 from registry.languages import listed, moment, month
 from registry.numbers import percent
 from registry.services.reports.cohort import CohortResult
@@ -121,18 +121,7 @@ _WAYS = {
     ),
 }
 _NOBODY = {"en": "by nobody yet", "ja": "まだなし"}
-_PROCEDURES_JA = {
-    "laminoplasty": "頚椎椎弓形成術",
-    "cervical_laminectomy": "頚椎椎弓切除術",
-    "acdf": "頚椎前方除圧固定術",
-    "cervical_disc_replacement": "頚椎人工椎間板置換術",
-    "posterior_cervical_fusion": "頚椎後方固定術",
-    "thoracic_decompression": "胸椎除圧術",
-    "lumbar_decompression": "腰椎除圧術",
-    "lumbar_discectomy": "腰椎椎間板摘出術",
-    "lumbar_fusion": "腰椎固定術",
-    "other": "その他の手術",
-}
+_PROCEDURES_JA = {**PROCEDURES_JA, "other": "その他の手術"}
 
 
 def _modes(modes: Mapping[Mode, int], language: str) -> str:
