@@ -8,6 +8,7 @@ from typing import NoReturn
 import pytest
 
 POSTGRESQL_MISSING = "PostgreSQL is not installed: its tests are skipped (Debian: apt-get install postgresql)"
+R_MISSING = "R is not installed: its scripts are not run again (Debian: apt-get install r-base-core)"
 CHROMIUM_MISSING = "Chromium is not installed: browser tests are skipped (Debian: apt-get install chromium)"
 
 

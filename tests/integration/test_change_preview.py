@@ -395,6 +395,7 @@ def test_whoever_changes_a_patient_waits_for_whoever_does_so_already(
         held_patient(session, patient_id)
         other = pool.submit(hold)
         waits_within(database, seconds=10)
+        assert not other.done()
         session.rollback()
         other.result(timeout=10)
 

@@ -40,6 +40,7 @@ from registry.storage.models import Answer, Assessment, Contact, FollowUp, Opera
 from tests.desk import PASSWORD, Desk, at_desk
 from tests.factories import BY, classify, make_operation, make_patient
 from tests.integration.test_cohorts import random_rows
+from tests.parts import R_MISSING, missing
 
 NOW = datetime.fromisoformat("2026-11-20T03:00:00+00:00")
 TODAY = date(2026, 11, 20)
@@ -616,8 +617,7 @@ def _plain(cell: str) -> str:
 def test_r_reads_what_was_written(peopled: Hospital) -> None:
     rscript = shutil.which("Rscript")
     if rscript is None:
-        assert os.environ.get("REGISTRY_TEST_REQUIRE") != "all", "Rscript is required and not installed"
-        pytest.skip("Rscript is not installed")
+        missing(R_MISSING)
     folder, _ = peopled.export(ALL)
     again = 'write.csv(lapply({0}, as.character), "{0}-again.csv", row.names = FALSE, na = "", fileEncoding = "UTF-8")'
     checks = (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import shutil
 import subprocess
 from collections import defaultdict
@@ -32,6 +31,7 @@ from registry.statistics.results import (
 )
 from registry.statistics.score_table import ScoreTable
 from registry.statistics.summary import quantile, summary, trajectory_point
+from tests.parts import R_MISSING, missing
 
 HERE = Path(__file__).parent
 RELATIVE_TOLERANCE = 1e-8
@@ -179,8 +179,7 @@ def test_groups_of_two_and_three_are_described_but_not_compared() -> None:
 def test_r_run_again_gives_the_stored_numbers(tmp_path: Path) -> None:
     rscript = shutil.which("Rscript")
     if rscript is None:
-        assert os.environ.get("REGISTRY_TEST_REQUIRE") != "all", "Rscript is required and not installed"
-        pytest.skip("Rscript is not installed")
+        missing(R_MISSING)
     for name in ("cohort.R", "cohort_input.csv", "proportion_input.csv"):
         shutil.copy(HERE / name, tmp_path)
 

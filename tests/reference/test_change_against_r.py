@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import shutil
 import subprocess
 from collections import defaultdict
@@ -41,6 +40,7 @@ from registry.statistics.results import Absent, Estimate, Proportion, Reason
 from registry.statistics.risks import Ratio, RiskComparison, compared_shares
 from registry.statistics.score_table import ScoreTable
 from registry.statistics.signed_ranks import signed_rank_change
+from tests import parts
 
 HERE = Path(__file__).parent
 INPUTS = ("cohort_input.csv", "ranks_input.csv", "shares_input.csv")
@@ -240,8 +240,7 @@ def test_superiority_has_no_interval_exactly_where_the_groups_do_not_overlap() -
 def test_r_run_again_gives_the_stored_numbers(tmp_path: Path) -> None:
     rscript = shutil.which("Rscript")
     if rscript is None:
-        assert os.environ.get("REGISTRY_TEST_REQUIRE") != "all", "Rscript is required and not installed"
-        pytest.skip("Rscript is not installed")
+        parts.missing(parts.R_MISSING)
     for name in ("change.R", *INPUTS):
         shutil.copy(HERE / name, tmp_path)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from registry.statistics.results import Comparison
-from tests.parts import missing
+from tests.parts import R_MISSING, missing
 
 HERE = Path(__file__).parent
 RELATIVE_TOLERANCE = 1e-8
@@ -56,7 +56,7 @@ def run_again(script: str, *, inputs: Iterable[str], folder: Path, packages: Ite
     """The numbers of the script, run in this folder; skipped where R or one of its packages is missing."""
     rscript = shutil.which("Rscript")
     if rscript is None:
-        missing("R is not installed: its scripts are not run again (Debian: apt-get install r-base-core)")
+        missing(R_MISSING)
     for package in packages:
         asked = [rscript, "--vanilla", "-e", f'quit(status = !requireNamespace("{package}", quietly = TRUE))']
         if subprocess.run(asked, check=False, capture_output=True, timeout=120).returncode:
